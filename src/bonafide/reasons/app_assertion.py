@@ -1,0 +1,3 @@
+"""Reasons of the area `app_assertion`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Reasons of the area `app_attest`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Reasons of the area `appraisal`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Reasons of the area `cbor`."""
+
+from __future__ import annotations

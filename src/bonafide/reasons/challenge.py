@@ -1,0 +1,3 @@
+"""Reasons of the area `challenge`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Reasons of the area `credential`."""
+
+from __future__ import annotations

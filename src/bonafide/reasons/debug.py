@@ -1,0 +1,3 @@
+"""Reasons of the area `debug`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Reasons of the area `der`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Reasons of the area `enrolment`."""
+
+from __future__ import annotations

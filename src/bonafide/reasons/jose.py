@@ -1,0 +1,3 @@
+"""Reasons of the area `jose`."""
+
+from __future__ import annotations

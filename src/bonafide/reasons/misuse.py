@@ -1,0 +1,3 @@
+"""Reasons of the area `misuse`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Reasons of the area `session`."""
+
+from __future__ import annotations

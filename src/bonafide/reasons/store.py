@@ -1,0 +1,3 @@
+"""Reasons of the area `store`."""
+
+from __future__ import annotations
