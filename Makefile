@@ -1,0 +1,60 @@
+# Every target makes what it needs on first use and is quick when that is up to date. `make` lists them.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+ENVIRONMENT := $(PYTHON) tools/environment.py
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
+
+# The targets share two environments and one build directory: order is part of their meaning.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-mitmproxy setup-programs demo run test lint bench docs mutate format lock clean
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+setup:  ## make or refresh .venv
+	@$(ENVIRONMENT) .venv requirements/dev.txt --editable
+
+setup-mitmproxy: setup
+	@$(ENVIRONMENT) .venv-mitmproxy requirements/mitmproxy.txt
+
+setup-programs:
+	@sh tools/programs.sh
+
+demo: setup setup-mitmproxy  ## the rogue client takes everything; then with Bonafide, nothing
+	@$(BIN)/python examples/django_api/demo.py
+
+run: setup  ## leave the demo's API and console running for a look round
+	@$(BIN)/python examples/django_api/run.py
+
+test: setup-programs setup setup-mitmproxy  ## all tests, on all cores
+	@$(BIN)/python -m pytest --numprocesses auto --quiet
+
+lint: setup  ## style, types, layers and the rules of the house
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-timing --no-logo
+	@$(BIN)/python -m pytest --quiet tests/house
+
+bench: setup  ## what a request costs, against fixed yardsticks
+	@$(BIN)/python -m bench
+
+docs: setup  ## write the generated reference pages; fails where they were out of date
+	@$(BIN)/python tools/reference.py
+
+mutate: setup setup-mitmproxy  ## remove each `raise` in turn: a test must turn red
+	@$(BIN)/python tools/remove_raises.py
+
+format: setup  ## let ruff format and mend what it safely can
+	@$(BIN)/ruff check --fix-only --quiet
+	@$(BIN)/ruff format
+
+lock: setup  ## resolve the newest versions and lock them with hashes
+	@$(COMPILE) --upgrade pyproject.toml --all-extras --group dev --output-file requirements/dev.txt
+	@$(COMPILE) --upgrade --group mitmproxy --output-file requirements/mitmproxy.txt
+
+clean:  ## remove what was made, environments included
+	@rm -rf .venv .venv-mitmproxy build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
