@@ -82,7 +82,7 @@ HEADER_REFUSED: Final = Reason(
     code="jose.header_refused",
     meaning="A JOSE header has a member that is not admitted, or a value other than the expected one.",
     honest_cause="Another issuer's token.",
-    likely_attack="`alg` none or another algorithm, or a `jwk`, `jku`, `x5u`, `x5c`, `crit`, `zip` that steers the verifier.",
+    likely_attack="`alg` none, or a `jwk`, `jku`, `x5u`, `x5c`, `crit`, `zip` that steers the verifier.",
     remedy="None: no issuer of ours makes such a header.",
     spec="RFC 7515 section 4.1; RFC 8725 section 3.1",
 )
