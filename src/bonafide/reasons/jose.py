@@ -71,7 +71,7 @@ SIGNATURE_MALFORMED: Final = Reason(
 
 JWS_MALFORMED: Final = Reason(
     code="jose.jws_malformed",
-    meaning="The token is not a compact JWS: three base64url parts, a JSON header with `alg`, within the size.",
+    meaning="The token is not a compact JWS: three parts, within the size.",
     honest_cause="A JWE, or a token in the JSON serialization, where a compact JWS belongs.",
     likely_attack="Probing the parser.",
     remedy="Send the compact form.",
