@@ -1,0 +1,300 @@
+"""Admit one request or refuse it: the data plane's whole story (PROTOCOL sections 3, 4 and 6).
+
+    decision = admit(request, gate=gate, now=now)
+    if isinstance(decision, PendingAdmission):
+        decision = decision.settle(store.remember(decision.replay_key, created=decision.created, now=...))
+
+Rules of this file: no I/O, no clock, no framework. A refusal is a value with its reason, never an
+exception. There is no `Admitted` for a single-use route without an answer of the replay store, so a
+forgotten replay store is a type error. What is remembered between requests are verified signatures,
+never verdicts: expiry, bans and route policy are looked at every time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Protocol
+
+from bonafide import client_attestation
+from bonafide.codec import base64url
+from bonafide.codec.jwk import parse_public, thumbprint
+from bonafide.codec.version import at_least
+from bonafide.errors import MalformedEvidence, VerificationFailed
+from bonafide.http import METHOD, split_target
+from bonafide.ports import FirstUse
+from bonafide.proof.http_signature import (
+    CLIENT_ATTESTATION,
+    ProvenRequest,
+    RequestProof,
+    parse_proof,
+    verify_form,
+    verify_hardware,
+    verify_session,
+)
+from bonafide.reasons import client_attestation as attestation_reasons
+from bonafide.reasons import proof as proof_reasons
+from bonafide.reasons import request as request_reasons
+from bonafide.reasons import route as route_reasons
+from bonafide.reasons import store as store_reasons
+from bonafide.routes import Client
+from bonafide.session import mac_key, session_key
+from bonafide.terms import ProofKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from bonafide.client_attestation import ClientAttestation, VerificationKeys
+    from bonafide.http import HttpRequest
+    from bonafide.reasons import Reason
+    from bonafide.routes import Route, RouteTable
+    from bonafide.terms import EvidenceEnvironment
+
+MAX_KNOWN_ATTESTATIONS: Final = 65_536
+"""How many verified client attestations one process remembers (about 3 KiB each)."""
+
+
+class GateKeys(Protocol):
+    """Where a gate finds the secrets from which session keys derive."""
+
+    def secret(self, kid: str) -> bytes | None:
+        """Return the 32 octets of this gate key while they are held, else None."""
+        ...
+
+
+class Revocations(Protocol):
+    """Who is banned, as of the last look; looked at for every request."""
+
+    def is_revoked(self, instance: str, jkt: str) -> bool:
+        """Tell whether this instance or this key is banned."""
+        ...
+
+
+@dataclass(slots=True)
+class _KnownAttestation:
+    """A client attestation whose signature and claims held, with what follows from them."""
+
+    claims: ClientAttestation
+    expires: float
+    key: ec.EllipticCurvePublicKey
+    jkt: str
+    mac_key: bytes | None
+
+
+class AttestationMemory:
+    """Verified client attestations by the digest of their text, until they expire. Bounded; oldest out."""
+
+    def __init__(self, max_entries: int = MAX_KNOWN_ATTESTATIONS) -> None:
+        """Remember at most `max_entries`; only what our own service issued can take a place."""
+        self._max_entries = max_entries
+        self._known: dict[bytes, _KnownAttestation] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def find(self, digest: bytes) -> _KnownAttestation | None:
+        """Return what was verified under this digest, be it expired or not."""
+        return self._known.get(digest)
+
+    def keep(self, digest: bytes, known: _KnownAttestation) -> None:
+        """Remember a verified attestation, in place of the one remembered longest if there is no room."""
+        while len(self._known) >= self._max_entries:
+            self._known.pop(next(iter(self._known)), None)
+        self._known[digest] = known
+
+    def forget(self, digest: bytes) -> None:
+        """Drop an attestation that has expired."""
+        self._known.pop(digest, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What one gate admits, and where it finds keys, rules and bans.
+
+    `issuer` and `audience` are compared octet for octet; `environments` are those of the evidence
+    (`production` unless the operator says otherwise). One `memory` belongs to one gate.
+    """
+
+    issuer: str
+    audience: str
+    apps: frozenset[str]
+    environments: frozenset[EvidenceEnvironment]
+    routes: RouteTable
+    keys: VerificationKeys
+    gate_keys: GateKeys
+    revocations: Revocations
+    memory: AttestationMemory
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that the named instance signed, here, now, once, on a route that takes it.
+
+    `digest` is the covered Content-Digest header value. Not proven: that the body has this digest
+    (whoever reads the body compares), that the user is who they say, that nothing instruments the app (N1).
+    """
+
+    attestation: ClientAttestation
+    jkt: str
+    route: Route
+    proof: ProofKind
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exempt:
+    """A request on a `browser` or `open` route: nothing was proven, and nothing is claimed."""
+
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """A request without any proof on a route whose `legacy` still lets such requests pass.
+
+    The adapter counts it and refuses it with `route.legacy_share_exceeded` above the share.
+    """
+
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """A refusal. `route` and `attestation` are None where it came before they were known."""
+
+    reason: Reason
+    detail: str = ""
+    route: Route | None = None
+    attestation: ClientAttestation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAdmission:
+    """Everything held but first use: ask a replay store about `replay_key`, and settle."""
+
+    replay_key: bytes
+    created: int
+    _admitted: Admitted
+
+    def settle(self, first_use: FirstUse) -> Admitted | Denied:
+        """Turn the store's answer into the decision. Everything but `FIRST` refuses."""
+        if first_use is FirstUse.FIRST:
+            return self._admitted
+        reason = _NOT_FIRST.get(first_use, store_reasons.UNAVAILABLE)
+        return Denied(reason, "", self._admitted.route, self._admitted.attestation)
+
+
+_NOT_FIRST: Final[Mapping[FirstUse, Reason]] = {
+    FirstUse.REPLAYED: proof_reasons.REPLAYED,
+    FirstUse.FENCED: proof_reasons.FENCED,
+    FirstUse.UNAVAILABLE: store_reasons.UNAVAILABLE,
+    FirstUse.CLOCK_APART: store_reasons.CLOCK_APART,
+}
+
+Decision = PendingAdmission | Admitted | Exempt | Unproven | Denied
+
+
+def admit(request: HttpRequest, *, gate: Gate, now: datetime) -> Decision:
+    """Decide about one request.
+
+    Returns `PendingAdmission` where the proof held and must now be spent; `Admitted` at once only on
+    a route with `single_use = false`; `Exempt`, `Unproven` or `Denied` otherwise. Raises nothing for any
+    input of a client.
+    """
+    route = known = None
+    try:
+        if METHOD.fullmatch(request.method) is None:
+            raise MalformedEvidence(request_reasons.METHOD_MALFORMED)
+        path, query = split_target(request.target)
+        route = gate.routes.match(request.method, path)
+        if route is None:
+            raise VerificationFailed(route_reasons.NOT_LISTED)
+        if route.client is not Client.APP:
+            return Exempt(route)
+        verify_form(request, upgrade=route.upgrade)
+        token = request.headers.get(CLIENT_ATTESTATION)
+        if token is None:
+            return _without_attestation(request, route, now)
+        moment = now.timestamp()
+        known = _recognise(token, gate, now, moment)
+        if gate.revocations.is_revoked(known.claims.instance, known.jkt):
+            raise VerificationFailed(attestation_reasons.REVOKED)
+        proof = parse_proof(request, path=path, query=query, attestation=token)
+        proven = _verify(proof, known, gate, route, moment)
+        _require(route, known.claims)
+    except (MalformedEvidence, VerificationFailed) as refusal:
+        return Denied(refusal.reason, refusal.detail, route, known and known.claims)
+    admitted = Admitted(known.claims, known.jkt, route, proven.kind, proven.digest)
+    return PendingAdmission(proven.replay_key, proven.created, admitted) if route.single_use else admitted
+
+
+def _without_attestation(request: HttpRequest, route: Route, now: datetime) -> Unproven:
+    """Old app versions send neither attestation nor proof; half of it is no old version."""
+    if route.legacy is None or "signature" in request.headers or "signature-input" in request.headers:
+        raise VerificationFailed(attestation_reasons.MISSING)
+    if now.date() >= route.legacy.until:
+        raise VerificationFailed(route_reasons.LEGACY_ENDED)
+    return Unproven(route)
+
+
+def _recognise(token: str, gate: Gate, now: datetime, moment: float) -> _KnownAttestation:
+    """Verify a client attestation, or find it among those verified before; expiry is looked at either way."""
+    if not token.isascii():
+        raise MalformedEvidence(attestation_reasons.MALFORMED)
+    digest = sha256(token.encode("ascii")).digest()
+    known = gate.memory.find(digest)
+    if known is not None:
+        if moment < known.expires:
+            return known
+        gate.memory.forget(digest)
+        raise VerificationFailed(attestation_reasons.EXPIRED)
+    claims = client_attestation.verify(token, issuer=gate.issuer, audience=gate.audience, keys=gate.keys, now=now)
+    if claims.app not in gate.apps:
+        raise VerificationFailed(attestation_reasons.APP_REFUSED, claims.app)
+    if claims.environment not in gate.environments:
+        raise VerificationFailed(attestation_reasons.ENVIRONMENT_REFUSED, claims.environment)
+    known = _KnownAttestation(
+        claims=claims,
+        expires=claims.expires_at.timestamp(),
+        key=parse_public(claims.sign_jwk),
+        jkt=thumbprint(claims.sign_jwk),
+        mac_key=None,
+    )
+    gate.memory.keep(digest, known)
+    return known
+
+
+def _verify(proof: RequestProof, known: _KnownAttestation, gate: Gate, route: Route, moment: float) -> ProvenRequest:
+    if proof.kind is ProofKind.HARDWARE:
+        return verify_hardware(proof, key=known.key, jkt=known.jkt, now=moment, max_age=route.max_age)
+    if route.proof is ProofKind.HARDWARE:
+        raise VerificationFailed(route_reasons.PROOF_KIND_TOO_WEAK)
+    if known.mac_key is None:
+        known.mac_key = _mac_key(known, gate.gate_keys)
+    return verify_session(proof, mac_key=known.mac_key, sid=known.claims.sid, now=moment, max_age=route.max_age)
+
+
+def _mac_key(known: _KnownAttestation, gate_keys: GateKeys) -> bytes:
+    claims = known.claims
+    secret = gate_keys.secret(claims.gate_key)
+    if secret is None:
+        raise VerificationFailed(proof_reasons.SESSION_KEY_UNKNOWN, claims.gate_key)
+    expires = int(claims.expires_at.timestamp())
+    return mac_key(
+        session_key(secret, sid=base64url.decode(claims.sid), app=claims.app, jkt=known.jkt, expires=expires)
+    )
+
+
+def _require(route: Route, claims: ClientAttestation) -> None:
+    """Compare what was proven with what the route demands; each refusal differs in what the app can do."""
+    if claims.tier.rank < route.tier.rank:
+        raise VerificationFailed(route_reasons.TIER_TOO_LOW, f"{claims.tier} < {route.tier}")
+    if route.platforms is not None and claims.platform not in route.platforms:
+        raise VerificationFailed(route_reasons.PLATFORM_REFUSED, claims.platform)
+    if not at_least(claims.app_version, route.min_version):
+        raise VerificationFailed(route_reasons.APP_VERSION_TOO_OLD, claims.app_version)
+    if not at_least(claims.os_version, route.min_os):
+        raise VerificationFailed(route_reasons.OS_VERSION_TOO_OLD, claims.os_version)
