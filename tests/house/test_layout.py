@@ -1,0 +1,96 @@
+"""Files are rooms of one size with a name, functions fit on a screen, and tests lie where the code lies."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Final
+
+from tests.house.source import PACKAGE, ROOT, Module, files, listing, modules
+
+MAX_FILE_LINES: Final = 400
+MAX_FUNCTION_LINES: Final = 40
+
+# What is over the ceiling, and why it is still one room.
+LONG_FILES: Final[dict[str, str]] = {}
+
+# As path:qualified name, with the reason why it reads better whole.
+LONG_FUNCTIONS: Final[dict[str, str]] = {}
+
+NAMES_THAT_SAY_NOTHING: Final = frozenset({"utils", "util", "helpers", "helper", "common", "manager", "misc"})
+
+# Modules whose tests are elsewhere.
+TESTED_ELSEWHERE: Final[dict[str, str]] = {
+    "errors.py": "every test that expects a refusal",
+    "terms.py": "closed lists of words; routes, tokens and models are tested with each of them",
+    "reasons": "tests/house/test_reasons.py",
+    "ports.py": "the conformance suites that run against every store",
+}
+
+
+def test_no_file_of_the_package_is_longer_than_one_room() -> None:
+    offences = [
+        f"src/bonafide/{module.path}: {lines} lines"
+        for module in modules()
+        if (lines := module.text.count("\n")) > MAX_FILE_LINES and str(module.path) not in LONG_FILES
+    ]
+    assert not offences, listing(offences)
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    offences = [
+        f"{module.at(function)} {function.name}: {lines} lines without its docstring"
+        for module in modules()
+        for function in ast.walk(module.tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        if (lines := _lines(function)) >= MAX_FUNCTION_LINES
+        if f"{module.path}:{function.name}" not in LONG_FUNCTIONS
+    ]
+    assert not offences, listing(offences)
+
+
+def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Count from `def` to the end; a docstring may be as long as it must."""
+    lines = (function.end_lineno or function.lineno) - function.lineno + 1
+    first = function.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        lines -= (first.end_lineno or first.lineno) - first.lineno + 1
+    return lines
+
+
+def test_the_allowances_are_still_needed() -> None:
+    known = {str(module.path) for module in modules()}
+    stale = [name for name in LONG_FILES if name not in known]
+    stale += [name for name in LONG_FUNCTIONS if name.split(":")[0] not in known]
+    stale += [name for name in TESTED_ELSEWHERE if not (PACKAGE / name).exists()]
+    assert not stale, listing(stale)
+
+
+def test_every_room_has_a_name_that_says_what_is_in_it() -> None:
+    offences = [str(path) for path in files() if NAMES_THAT_SAY_NOTHING & {part.split(".")[0] for part in path.parts}]
+    assert not offences, listing(offences)
+
+
+def test_every_module_has_its_tests_in_the_same_place() -> None:
+    offences = [f"src/bonafide/{module.path}" for module in modules() if _has_code(module) and not _tests_of(module)]
+    assert not offences, listing(offences)
+
+
+def _has_code(module: Module) -> bool:
+    """Tell a module that defines something from a package's face that only names what is inside."""
+    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return module.path.name != "__init__.py" or any(isinstance(node, definitions) for node in module.tree.body)
+
+
+def _tests_of(module: Module) -> list[Path] | str:
+    """Return the tests of `a/b.py`: `tests/a/test_b*.py`, `tests/a/b/`, or those of the package `a/b` as a whole."""
+    path = module.path.parent if module.path.name == "__init__.py" else module.path.with_suffix("")
+    while path != Path():
+        if elsewhere := TESTED_ELSEWHERE.get(str(path), TESTED_ELSEWHERE.get(f"{path}.py", "")):
+            return elsewhere
+        beside = ROOT / "tests" / path.parent
+        found = [*beside.glob(f"test_{path.name.lstrip('_')}*.py"), *(beside / path.name).glob("test_*.py")]
+        if found and (path.with_suffix(".py") == module.path or len(path.parts) > 1):
+            return found
+        path = path.parent
+    return []
