@@ -17,6 +17,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bonafide import client_attestation
+from bonafide.client_attestation import VerificationKeys
 from bonafide.codec import base64url
 from bonafide.codec.jwk import parse_public, thumbprint
 from bonafide.codec.version import at_least
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    from bonafide.client_attestation import ClientAttestation, VerificationKeys
+    from bonafide.client_attestation import ClientAttestation
     from bonafide.http import HttpRequest
     from bonafide.reasons import Reason
     from bonafide.routes import Route, RouteTable
@@ -57,11 +58,11 @@ MAX_KNOWN_ATTESTATIONS: Final = 65_536
 """How many verified client attestations one process remembers (about 3 KiB each)."""
 
 
-class GateKeys(Protocol):
-    """Where a gate finds the secrets from which session keys derive."""
+class Keys(VerificationKeys, Protocol):
+    """Where a gate finds signing keys, and the secrets from which session keys derive."""
 
-    def secret(self, kid: str) -> bytes | None:
-        """Return the 32 octets of this gate key while they are held, else None."""
+    def secret(self, kid: str, now: datetime) -> bytes | None:
+        """Return the 32 octets of this gate key while tokens may name it, else None."""
         ...
 
 
@@ -123,8 +124,7 @@ class Gate:
     apps: frozenset[str]
     environments: frozenset[EvidenceEnvironment]
     routes: RouteTable
-    keys: VerificationKeys
-    gate_keys: GateKeys
+    keys: Keys
     revocations: Revocations
     memory: AttestationMemory
 
@@ -223,7 +223,7 @@ def admit(request: HttpRequest, *, gate: Gate, now: datetime) -> Decision:
         if gate.revocations.is_revoked(known.claims.instance, known.jkt):
             raise VerificationFailed(attestation_reasons.REVOKED)
         proof = parse_proof(request, path=path, query=query, attestation=token)
-        proven = _verify(proof, known, gate, route, moment)
+        proven = _verify(proof, known, gate, route, now)
         _require(route, known.claims)
     except (MalformedEvidence, VerificationFailed) as refusal:
         return Denied(refusal.reason, refusal.detail, route, known and known.claims)
@@ -267,19 +267,20 @@ def _recognise(token: str, gate: Gate, now: datetime, moment: float) -> _KnownAt
     return known
 
 
-def _verify(proof: RequestProof, known: _KnownAttestation, gate: Gate, route: Route, moment: float) -> ProvenRequest:
+def _verify(proof: RequestProof, known: _KnownAttestation, gate: Gate, route: Route, now: datetime) -> ProvenRequest:
+    moment = now.timestamp()
     if proof.kind is ProofKind.HARDWARE:
         return verify_hardware(proof, key=known.key, jkt=known.jkt, now=moment, max_age=route.max_age)
     if route.proof is ProofKind.HARDWARE:
         raise VerificationFailed(route_reasons.PROOF_KIND_TOO_WEAK)
     if known.mac_key is None:
-        known.mac_key = _mac_key(known, gate.gate_keys)
+        known.mac_key = _mac_key(known, gate.keys, now)
     return verify_session(proof, mac_key=known.mac_key, sid=known.claims.sid, now=moment, max_age=route.max_age)
 
 
-def _mac_key(known: _KnownAttestation, gate_keys: GateKeys) -> bytes:
+def _mac_key(known: _KnownAttestation, keys: Keys, now: datetime) -> bytes:
     claims = known.claims
-    secret = gate_keys.secret(claims.gate_key)
+    secret = keys.secret(claims.gate_key, now)
     if secret is None:
         raise VerificationFailed(proof_reasons.SESSION_KEY_UNKNOWN, claims.gate_key)
     expires = int(claims.expires_at.timestamp())

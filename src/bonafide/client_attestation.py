@@ -63,8 +63,8 @@ class ClientAttestation:
 class VerificationKeys(Protocol):
     """Where a gate finds signing keys; it may refresh them for an unknown `kid`, at most once in 10 s."""
 
-    def find(self, kid: str) -> VerificationKey | None:
-        """Return the published key of this id, or None."""
+    def find(self, kid: str, now: datetime) -> VerificationKey | None:
+        """Return the key of this id that is published at `now`, or None."""
         ...
 
 
@@ -110,7 +110,7 @@ def verify(token: str, *, issuer: str, audience: str, keys: VerificationKeys, no
     kid = jws.header.get("kid")
     if jws.header != {"alg": "ES256", "typ": TYPE, "kid": kid} or not isinstance(kid, str):
         raise VerificationFailed(reasons.HEADER_REFUSED)
-    key = keys.find(kid)
+    key = keys.find(kid, now)
     if key is None:
         raise VerificationFailed(reasons.KEY_UNKNOWN)
     try:
