@@ -257,7 +257,7 @@ IDENTITY = Identity(name="1234567890.com.example.shop")
 )
 def test_an_app_that_makes_no_sense_does_not_start(setting: dict[str, Any]) -> None:
     good: dict[str, Any] = {"name": "shop", "identities": (IDENTITY,), "audience": "https://api.example.com"}
-    assert App(**good)
+    assert App(**good).name == "shop"
     with pytest.raises(ConfigurationError) as refused:
         App(**good | setting)
     assert refused.value.reason is configuration.SETTING_MALFORMED
