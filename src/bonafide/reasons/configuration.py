@@ -67,6 +67,12 @@ TEST_TRUST: Final = _configuration(
     "Set ENVIRONMENT to staging, development or test, or remove the test trust.",
     "ARCHITECTURE, prohibition 8",
 )
+ANCHOR_MALFORMED: Final = _configuration(
+    "anchor_malformed",
+    "A trust anchor is not the self-signed P-384 certificate that its fields describe.",
+    "Take the certificate from its publisher and compare its SHA-256; the detail names it.",
+    "RFC 5280 section 6.1.1 (d)",
+)
 KEYS_UNSAFE: Final = _configuration(
     "keys_unsafe",
     "A key file is missing, malformed or readable by others.",

@@ -1,0 +1,112 @@
+"""What verified App Attest evidence proves, as values that only the verifiers make."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from enum import IntEnum, unique
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bonafide.evidence.app_attest.authenticator_data import LaunchExtensions
+    from bonafide.terms import EvidenceEnvironment
+
+
+@unique
+class ValidationCategory(IntEnum):
+    """How the running app was signed and distributed, from iOS 27 and macOS 27 on (Apple, WWDC26 session 201).
+
+    Claims hold plain numbers, because Apple may add to this list.
+    """
+
+    OS = 1
+    TESTFLIGHT = 2
+    DEVELOPMENT = 3
+    APP_STORE = 4
+    ENTERPRISE = 5
+    DEVELOPER_ID = 6
+    OTHER = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppAttestClaims:
+    """What an attestation proves: Apple vouches that this key lives in the Secure Enclave of a device of theirs.
+
+    `public_key` is X9.63 (65 octets), `key_id` its SHA-256. `launch` is what iOS 27 and later say of
+    the running app, with None for what is missing. `os_version` ("27.0"), `os_build` and `os_platform`
+    come from the leaf certificate where it has them; Apple does not document that extension.
+    `key_access_conditions` is extension .8.6 as it stands (iOS 27, macOS 27), not interpreted here.
+    `receipt` is **not verified**: nothing in the attestation signs it.
+    """
+
+    app_id: str
+    key_id: bytes
+    public_key: bytes
+    environment: EvidenceEnvironment
+    launch: LaunchExtensions
+    os_version: str | None
+    os_build: str | None
+    os_platform: str | None
+    key_access_conditions: bytes | None
+    leaf_not_before: datetime
+    leaf_not_after: datetime
+    receipt: bytes
+
+    @property
+    def bundle_version(self) -> str | None:
+        """CFBundleVersion of the running app, or None before iOS 27."""
+        return self.launch.bundle_version
+
+    @property
+    def validation_category(self) -> int | None:
+        """How the running app was distributed (see `ValidationCategory`), or None before iOS 27."""
+        return self.launch.validation_category
+
+    def as_json(self) -> dict[str, object]:
+        """Return the claims in JSON types: octets in base64, times in RFC 3339; the receipt is left out."""
+        return {
+            "app_id": self.app_id,
+            "key_id": _base64(self.key_id),
+            "public_key": _base64(self.public_key),
+            "environment": self.environment.value,
+            **self.launch.as_json(),
+            "os_version": self.os_version,
+            "os_build": self.os_build,
+            "os_platform": self.os_platform,
+            "key_access_conditions": _base64(self.key_access_conditions),
+            "leaf_not_before": self.leaf_not_before.isoformat(),
+            "leaf_not_after": self.leaf_not_after.isoformat(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssertionClaims:
+    """What an assertion proves: the attested key signed this client data hash, inside this app, as use `counter`.
+
+    It does not prove that the counter is still higher than the stored one when it is stored: that is
+    one conditional UPDATE of the caller's.
+    """
+
+    app_id: str
+    counter: int
+    launch: LaunchExtensions
+
+    @property
+    def bundle_version(self) -> str | None:
+        """CFBundleVersion of the running app, or None before iOS 27."""
+        return self.launch.bundle_version
+
+    @property
+    def validation_category(self) -> int | None:
+        """How the running app was distributed (see `ValidationCategory`), or None before iOS 27."""
+        return self.launch.validation_category
+
+    def as_json(self) -> dict[str, object]:
+        """Return the claims in JSON types."""
+        return {"app_id": self.app_id, "counter": self.counter, **self.launch.as_json()}
+
+
+def _base64(octets: bytes | None) -> str | None:
+    return None if octets is None else base64.b64encode(octets).decode("ascii")
