@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 
 from bonafide import reasons
 from bonafide.reasons import Reason
-from tests.house.source import ROOT, listing, modules, texts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.house.source import ROOT, listing, modules
+from tools.reference import CODE, PAGES, named_reasons, places, split_demand
 
 SNAPSHOT: Final = Path(__file__).with_name("reason_codes.txt")
-CODE: Final = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*\.[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 CLIENT_STATUSES: Final = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 421, 429, 500, 503})
 
 
@@ -68,30 +63,30 @@ def test_a_code_is_the_name_of_its_area_and_of_its_constant(area: str) -> None:
 
 def test_every_reason_is_used() -> None:
     """A reason that nothing names is a promise in the reference that no code keeps."""
-    used = {named for module in modules() if module.room != "reasons" for named in _named(module.tree)}
+    used = {code for module in modules() if module.room != "reasons" for code in named_reasons(module.tree)}
     offences = [code for code in reasons.by_code() if code not in used]
     assert not offences, listing(offences)
 
 
 def test_every_reason_is_expected_by_a_test_or_a_vector() -> None:
-    expected: set[str] = set()
-    for path, text in texts():
-        if path.parts[0] in {"tests", "vectors"} and path.name != SNAPSHOT.name:
-            expected.update(CODE.findall(text))
-            expected.update(_named(ast.parse(text)) if path.suffix == ".py" else ())
+    expected = places("tests", "vectors")
     offences = [code for code in reasons.by_code() if code not in expected]
     assert not offences, listing(offences)
 
 
-def _named(tree: ast.Module) -> Iterator[str]:
-    """Yield the code of each reason that a module names as `area.CONSTANT`, however it imports the area."""
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    areas = {
-        alias.asname or alias.name: alias.name
-        for node in imports
-        if node.module == "bonafide.reasons"
-        for alias in node.names
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in areas:
-            yield f"{areas[node.value.id]}.{node.attr.lower()}"
+def test_the_generated_pages_say_what_the_code_says() -> None:
+    stale = [str(path) for path, page in PAGES.items() if path.suffix == ".md" and (ROOT / path).read_text() != page()]
+    assert not stale, f"{listing(stale)}\nType: make docs"
+
+
+@pytest.mark.parametrize(
+    ("demand", "standard", "section"),
+    [
+        ("RFC 9421 section 3.2", "RFC 9421", "section 3.2"),
+        ("PROTOCOL section 4, Body", "PROTOCOL", "section 4, Body"),
+        ("PROTOCOL, preamble", "PROTOCOL", "preamble"),
+        ("RFC 8259", "RFC 8259", "whole"),
+    ],
+)
+def test_a_demand_is_split_into_standard_and_section(demand: str, standard: str, section: str) -> None:
+    assert split_demand(demand) == (standard, section)

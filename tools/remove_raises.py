@@ -1,0 +1,261 @@
+"""Remove each `raise` of the security code in turn: a test must turn red.
+
+    .venv/bin/python tools/remove_raises.py [--only PATH ...] [--changed] [--thorough]
+
+Works on copies of the tree, never on the tree itself. A removal is tried against the tests that mirror
+the file, quick ones first, then the property tests, then (`--thorough`) every test. It survives when all
+of them stay green. Exits with 1 below 95 %, with 2 when the tests are red before anything is removed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PACKAGE: Final = Path("src/bonafide")
+WANTED_SHARE: Final = 0.95
+WORKERS: Final = 2
+
+TARGETS: Final = (
+    "evidence",
+    "proof",
+    "codec",
+    "challenge.py",
+    "client_attestation.py",
+    "admission.py",
+    "appraisal.py",
+    "enrolment.py",
+    "http.py",
+    "keys.py",
+    "routes",
+    "session.py",
+)
+"""The security code. The 95 % hold for all of it together; the table shows each file."""
+
+ONLY_WHERE_GIT_IS: Final = "tests/house"  # tests about the repository, which a copy is not
+
+PYTEST_NOTHING_RED: Final = frozenset({0, 5})  # all green, nothing selected
+
+SLOWNESS: Final = 4  # a removal that makes its tests take this many times as long has been noticed
+GRACE_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """One `raise` statement: its file below the top, and where the statement begins and ends."""
+
+    path: Path
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.text}"
+
+    def apply(self, source: str) -> str:
+        """Return `source` with `pass` where the statement stood; columns are octets, as `ast` counts them."""
+        lines = source.encode().splitlines(keepends=True)
+        head = lines[self.line - 1][: self.column]
+        tail = lines[self.end_line - 1][self.end_column :]
+        lines[self.line - 1 : self.end_line] = [head + b"pass" + tail]
+        return b"".join(lines).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One run of tests, and how long it takes when nothing is removed."""
+
+    arguments: tuple[str, ...]
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of one removal; `killed_by` is None where no test noticed."""
+
+    removal: Removal
+    killed_by: str | None
+
+
+def removals(path: Path) -> Iterator[Removal]:
+    """Yield every `raise` of a file, in order."""
+    source = (ROOT / path).read_text(encoding="utf-8")
+    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Raise)]
+    for node in sorted(found, key=lambda node: node.lineno):
+        yield Removal(
+            path=path,
+            line=node.lineno,
+            column=node.col_offset,
+            end_line=node.end_lineno or node.lineno,
+            end_column=node.end_col_offset or 0,
+            text=ast.unparse(node),
+        )
+
+
+def mirror_of(path: Path) -> list[str]:
+    """Return the tests that mirror a file, nearest first: its own, then those of its room."""
+    inside = path.relative_to(PACKAGE).with_suffix("")
+    own = sorted((ROOT / "tests" / inside.parent).glob(f"test_{inside.name.lstrip('_')}*.py"))
+    room = ROOT / "tests" / inside.parts[0]
+    found = [*own, *([room] if room.is_dir() else sorted((ROOT / "tests").glob(f"test_{inside.parts[0]}*.py")))]
+    return list(dict.fromkeys(str(test.relative_to(ROOT)) for test in found))
+
+
+def copy_tree(parent: Path) -> Path:
+    """Copy the project into `parent`, with `shared` beside it as it is beside the original."""
+    top = parent / "copy"
+    left_out = shutil.ignore_patterns(".*", "build", "dist", "__pycache__", "*.sqlite3*", "*.egg-info", "var")
+    shutil.copytree(ROOT, top, ignore=left_out, symlinks=True)
+    for environment in (".venv", ".venv-mitmproxy"):
+        if (ROOT / environment).exists():
+            (top / environment).symlink_to(ROOT / environment)
+    if (ROOT.parent / "shared").is_dir():
+        (parent / "shared").symlink_to(ROOT.parent / "shared")
+    return top
+
+
+def run_tests(top: Path, arguments: Sequence[str], limit_s: float | None) -> str | None:
+    """Run tests in a copy; return what turned red, or None where all (or none) ran green."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-rfE", "-p", "no:cacheprovider"]
+    environment = os.environ | {"PYTHONPATH": str(top / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    process = subprocess.Popen(  # a group of its own, so that servers that a test left behind end with it
+        [*command, *arguments],
+        cwd=top,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        process.communicate()
+        return "took too long"
+    if process.returncode in PYTEST_NOTHING_RED:
+        return None
+    red = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return red[0] if red else f"pytest ended with {process.returncode}"
+
+
+def stages_of(path: Path, top: Path, *, thorough: bool) -> list[Stage]:
+    """Time the stages of one file on an untouched copy; stop the program where they are red."""
+    tests = mirror_of(path)
+    wanted = [(*tests[:1], "-m", "not hypothesis"), (*tests, "-m", "not hypothesis"), (*tests, "-m", "hypothesis")]
+    if thorough:
+        wanted.append(("tests", f"--ignore={ONLY_WHERE_GIT_IS}"))
+    stages = []
+    for arguments in dict.fromkeys(wanted) if tests else ():
+        began = time.monotonic()
+        if red := run_tests(top, arguments, None):
+            print(f"red before anything was removed: {' '.join(arguments)}: {red}", file=sys.stderr)
+            sys.exit(2)
+        stages.append(Stage(arguments=arguments, limit_s=GRACE_S + SLOWNESS * (time.monotonic() - began)))
+    return stages
+
+
+def judge(removal: Removal, top: Path, stages: Sequence[Stage]) -> Verdict:
+    """Remove one `raise` in a copy, run its tests, put it back."""
+    file = top / removal.path
+    source = file.read_text(encoding="utf-8")
+    file.write_text(removal.apply(source), encoding="utf-8")
+    try:
+        for stage in stages:
+            if red := run_tests(top, stage.arguments, stage.limit_s):
+                return Verdict(removal=removal, killed_by=red)
+    finally:
+        file.write_text(source, encoding="utf-8")
+    return Verdict(removal=removal, killed_by=None)
+
+
+def files_wanted(only: Sequence[str], *, changed: bool) -> list[Path]:
+    """Return the target files, narrowed to paths below `only` and to those that differ from the last commit."""
+    chosen: list[Path] = []
+    for target in TARGETS:
+        path = ROOT / PACKAGE / target
+        chosen += [path] if path.is_file() else sorted(path.rglob("*.py"))
+    files = [path.relative_to(ROOT) for path in chosen]
+    if only:
+        files = [path for path in files if any(path.is_relative_to(Path(o)) for o in only)]
+    if changed:
+        listed = subprocess.run(
+            ["git", "status", "--porcelain", "-z", "-uall"], cwd=ROOT, capture_output=True, check=True, text=True
+        )
+        differing = {entry[3:] for entry in listed.stdout.split("\0")}
+        files = [path for path in files if str(path) in differing]
+    return files
+
+
+def judge_all(files: Sequence[Path], *, thorough: bool) -> list[Verdict]:
+    """Judge every removal of these files, two at a time, each worker in its own copy."""
+    with tempfile.TemporaryDirectory(prefix="remove-raises-") as directory:
+        copies: queue.Queue[Path] = queue.Queue()
+        for number in range(WORKERS):
+            (parent := Path(directory, str(number))).mkdir()
+            copies.put(copy_tree(parent))
+
+        def judged(removal: Removal) -> Verdict:
+            top = copies.get()
+            try:
+                verdict = judge(removal, top, stages[removal.path])
+            finally:
+                copies.put(top)
+            print("." if verdict.killed_by else f"\nSURVIVED {removal}", end="", flush=True)
+            return verdict
+
+        first = copies.get()
+        stages = {path: stages_of(path, first, thorough=thorough) for path in files}
+        copies.put(first)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            verdicts = list(pool.map(judged, [removal for path in files for removal in removals(path)]))
+        print()
+        return verdicts
+
+
+def report(verdicts: Sequence[Verdict]) -> float:
+    """Print a line for each file and the survivors; return the share that was noticed."""
+    by_file: dict[Path, list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        by_file[verdict.removal.path].append(verdict)
+    for path, of_file in by_file.items():
+        print(f"{sum(v.killed_by is not None for v in of_file):4} of {len(of_file):4}  {path}")
+    survivors = [verdict.removal for verdict in verdicts if verdict.killed_by is None]
+    share = 1 - len(survivors) / len(verdicts) if verdicts else 1.0
+    print(f"{len(verdicts) - len(survivors):4} of {len(verdicts):4}  turned a test red: {share:.1%}")
+    for removal in survivors:
+        print(f"survived: {removal}")
+    return share
+
+
+def main() -> int:
+    """Parse the command line, judge, report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="extend", nargs="+", default=[], metavar="PATH", help="files or directories")
+    parser.add_argument("--changed", action="store_true", help="only files that differ from the last commit")
+    parser.add_argument("--thorough", action="store_true", help="run every test before calling one a survivor")
+    options = parser.parse_args()
+    verdicts = judge_all(files_wanted(options.only, changed=options.changed), thorough=options.thorough)
+    return 0 if report(verdicts) >= WANTED_SHARE else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
