@@ -1,3 +1,59 @@
-"""Reasons of the area `store`."""
+"""Reasons of the area `store`: the place where first uses are remembered."""
 
 from __future__ import annotations
+
+from typing import Final
+
+from bonafide.reasons._reason import Action, Reason
+
+UNAVAILABLE: Final = Reason(
+    code="store.unavailable",
+    meaning="The replay store did not answer, is full, or cannot see all the workers that ask it.",
+    honest_cause="A full disk, a store smaller than the load, a memory store in a forked worker.",
+    likely_attack="A flood of fresh proofs by genuine phones, to fill the store.",
+    remedy="The log says why. Make the store larger, or limit the instance that floods it.",
+    spec="PROTOCOL section 7",
+    status=503,
+    action=Action.BACK_OFF,
+)
+
+CLOCK_APART: Final = Reason(
+    code="store.clock_apart",
+    meaning="This gate's clock is more than 2 s off its replay store's.",
+    honest_cause="A host whose time service does not run.",
+    likely_attack="Moving a gate's clock, to make old proofs fresh.",
+    remedy="Mend the time service of the gate or of the store.",
+    spec="PROTOCOL section 4, Freshness",
+    status=503,
+    action=Action.BACK_OFF,
+)
+
+USE_MALFORMED: Final = Reason(
+    code="store.use_malformed",
+    meaning="A replay store was asked with a key that is not 32 octets, or with a time that is none.",
+    honest_cause="A mistake in the program that calls the store.",
+    likely_attack="None: no input of a client can cause this.",
+    remedy="Pass what the pending admission carries, and the time in seconds since the epoch.",
+    spec="PROTOCOL section 4, Freshness",
+    status=500,
+)
+
+DIRECTORY_UNSAFE: Final = Reason(
+    code="store.directory_unsafe",
+    meaning="Somebody else may write where the replay store lies, and could empty it or put back an older one.",
+    honest_cause="A directory made by root, or with a group's permissions.",
+    likely_attack="A local user who wants a used proof to count as new.",
+    remedy="Give the service a directory of its own: its owner, mode 0700, below directories that only root may write.",
+    spec="ARCHITECTURE, Scale",
+    status=500,
+)
+
+BOOT_UNKNOWN: Final = Reason(
+    code="store.boot_unknown",
+    meaning="The system does not say which boot this is, so a store that a crash tore could not be told from a whole one.",
+    honest_cause="A system other than Linux, or one without /proc.",
+    likely_attack="None: only the operator can cause this.",
+    remedy="Mount /proc, pass `boot_id`, or use the memory store with one process.",
+    spec="PROTOCOL section 4, Freshness",
+    status=500,
+)
