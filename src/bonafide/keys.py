@@ -151,6 +151,11 @@ class KeyRing:
                 return key
         raise Misuse(reasons.KEY_MISSING, "no gate key for this audience today")
 
+    def serves(self, audiences: Iterable[str], now: datetime) -> bool:
+        """Tell whether tokens for all `audiences` can be issued at `now`."""
+        present = {(key.audience, key.not_before) for key in self.gate}
+        return bool(self.signing) and all((audience, _midnight(now)) in present for audience in audiences)
+
     def find(self, kid: str, now: datetime) -> VerificationKey | None:
         """Return the published signing key of this id, or None. The next one is published already."""
         for scheduled in _unretired(self.signing, now):

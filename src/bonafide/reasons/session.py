@@ -34,7 +34,7 @@ MALFORMED: Final = Reason(
 
 HEADER_REFUSED: Final = Reason(
     code="session.header_refused",
-    meaning="A header is not exactly `alg`, `enc`, `epk`, `cty` outside and `alg`, `typ`, `jwk` inside, as the profile says.",
+    meaning="A header is not exactly `alg`, `enc`, `epk`, `cty` outside and `alg`, `typ`, `jwk` inside.",
     honest_cause="A service of another version.",
     likely_attack="A header that steers the client: another `alg`, `zip`, `crit`, `p2c`, or a JWT of another type.",
     remedy="Run matching versions of service and SDK.",
