@@ -6,12 +6,16 @@ has not documented (extensions .8.6 and .8.7) is read by tag and only as far as 
 
 from __future__ import annotations
 
-from typing import Annotated, Final, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from cryptography.hazmat import asn1
 
 from bonafide.errors import MalformedEvidence
 from bonafide.reasons import der as reasons
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 MAX_BYTES: Final = 4096
 
@@ -26,16 +30,17 @@ def read_nonce(der: bytes) -> bytes:
     return _decode(_Nonce, der).nonce
 
 
-def read_tagged_texts(der: bytes) -> dict[int, str]:
-    """Return the texts of a `SEQUENCE OF [n] EXPLICIT OCTET STRING | …`, extension 1.2.840.113635.100.8.7, by n.
+def read_tagged_texts(der: bytes, numbers: Collection[int]) -> dict[int, str]:
+    """Return the texts of a `SEQUENCE { [n] EXPLICIT OCTET STRING … }`, extension 1.2.840.113635.100.8.7, by n.
 
-    Members of other types, or whose octets are not printable ASCII, are left out: Apple adds some
-    with every iOS. A number that comes twice keeps neither. Raises as `read_nonce`.
+    Only `numbers` are read, wherever they stand: Apple adds members with every iOS. A member that is
+    not an octet string of printable ASCII, or that comes twice, is left out. Raises as `read_nonce`.
     """
     members = _decode(_Members, asn1.encode_der(_Boxed(content=_decode(asn1.TLV, der)))).members
+    wanted = {_context_tag(number): number for number in numbers}
     texts: dict[int, str | None] = {}
     for member in members:
-        number = _context_number(member.tag_bytes)
+        number = wanted.get(member.tag_bytes)
         if number is not None:
             texts[number] = None if number in texts else _text(bytes(member.data))
     return {number: text for number, text in texts.items() if text is not None}
@@ -67,20 +72,15 @@ def _decode(kind: type[_T], der: bytes) -> _T:
         raise MalformedEvidence(reasons.MALFORMED) from None
 
 
-_CONTEXT_CONSTRUCTED: Final = 0xA0
-_LONG_FORM: Final = 0x1F
-
-
-def _context_number(tag: bytes) -> int | None:
-    """Return the number of a context-specific, constructed tag (X.690 section 8.1.2), else None."""
-    if tag[0] & 0xE0 != _CONTEXT_CONSTRUCTED:
-        return None
-    if tag[0] & 0x1F != _LONG_FORM:
-        return tag[0] & 0x1F
-    number = 0
-    for octet in tag[1:]:
-        number = number << 7 | octet & 0x7F
-    return number
+@cache
+def _context_tag(number: int) -> bytes:
+    """Return the identifier octets of a context-specific, constructed tag (X.690 section 8.1.2)."""
+    if number < 0x1F:  # noqa: PLR2004 - the highest number of the short form is 30
+        return bytes([0xA0 | number])
+    groups = [number & 0x7F]
+    while number := number >> 7:
+        groups.append(0x80 | number & 0x7F)
+    return bytes([0xBF, *reversed(groups)])
 
 
 def _text(der: bytes) -> str | None:

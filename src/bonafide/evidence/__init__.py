@@ -1,1 +1,1 @@
-
+"""Evidence, one module or package for each format; formats never import each other."""

@@ -10,7 +10,7 @@ _GUIDE = "Apple, Validating apps that connect to your server, Verify the attesta
 
 OBJECT_MALFORMED: Final = Reason(
     code="app_attest.object_malformed",
-    meaning="The object is not a map of exactly fmt, attStmt {x5c, receipt} and authData, with the types that Apple sends.",
+    meaning="The object is not a map of exactly fmt, attStmt {x5c, receipt} and authData, of the types that Apple sends.",
     honest_cause="An assertion sent in place of an attestation.",
     likely_attack="Probing the parser.",
     remedy="Send exactly what attestKey returned.",
@@ -212,7 +212,7 @@ LEAF_SIGNATURE_INVALID: Final = Reason(
 
 CERTIFICATE_NOT_YET_VALID: Final = Reason(
     code="app_attest.certificate_not_yet_valid",
-    meaning="A certificate of the chain begins to be valid later than this server's clock says it is; the detail names it.",
+    meaning="A certificate of the chain begins to be valid only after this server's time; the detail names it.",
     honest_cause="The server's clock is slow: Apple dates leaves one day back.",
     likely_attack="None known.",
     remedy="See the server's time service.",

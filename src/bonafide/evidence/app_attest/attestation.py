@@ -22,7 +22,8 @@ from bonafide.reasons import misuse
 from bonafide.terms import EvidenceEnvironment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence, Set
+    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from bonafide.trust import Anchor
@@ -35,7 +36,10 @@ _AAGUIDS: Final = {
     b"appattest\x00\x00\x00\x00\x00\x00\x00": EvidenceEnvironment.PRODUCTION,
     b"appattestdevelop": EvidenceEnvironment.DEVELOPMENT,
 }
-_OS_VERSION, _OS_BUILD, _OS_PLATFORM = 1400, 1403, 1026
+_OS_VERSION: Final = 1400
+_OS_BUILD: Final = 1403
+_OS_PLATFORM: Final = 1026
+_OS_NUMBERS: Final = frozenset({_OS_VERSION, _OS_BUILD, _OS_PLATFORM})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +95,7 @@ def verify_attestation(
     client_data_hash: bytes,
     key_id: bytes,
     app_id: str,
-    environments: Set[EvidenceEnvironment],
+    environments: AbstractSet[EvidenceEnvironment],
     anchors: Sequence[Anchor],
     now: datetime,
     known_intermediates: chain.KnownIntermediates | None = None,
@@ -129,7 +133,7 @@ def _verify_bindings(
     client_data_hash: bytes,
     key_id: bytes,
     app_id: str,
-    environments: Set[EvidenceEnvironment],
+    environments: AbstractSet[EvidenceEnvironment],
 ) -> EvidenceEnvironment:
     """Take steps 2 to 9, which only hash and compare. They prove nothing before the chain is verified."""
     data = evidence.auth_data
@@ -190,6 +194,6 @@ def _read_os_information(leaf: chain.Certificate) -> dict[int, str]:
     if extension is None:
         return {}
     try:
-        return der.read_tagged_texts(extension)
+        return der.read_tagged_texts(extension, _OS_NUMBERS)
     except MalformedEvidence:
         return {}

@@ -10,7 +10,6 @@ by the nonce or the signature like every octet here.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +18,8 @@ from bonafide.errors import MalformedEvidence
 from bonafide.reasons import app_assertion, app_attest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bonafide.reasons import Reason
 
 ATTESTED: Final = 0x40

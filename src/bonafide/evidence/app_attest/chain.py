@@ -44,6 +44,7 @@ class Certificate:
 
     place: str
     certificate: x509.Certificate
+    issuer: x509.Name
     extensions: x509.Extensions
     public_key: ec.EllipticCurvePublicKey
 
@@ -68,12 +69,14 @@ def parse_certificate(der: bytes, *, place: str) -> Certificate:
         certificate = x509.load_der_x509_certificate(der)
         extensions = certificate.extensions
         public_key = certificate.public_key()
-        _ = certificate.issuer, certificate.subject  # parsed on first use: a malformed name is found here
+        issuer = certificate.issuer
     except (ValueError, x509.InvalidVersion, x509.DuplicateExtension, UnsupportedAlgorithm):
         raise MalformedEvidence(reasons.CERTIFICATE_MALFORMED, place) from None
     if certificate.version is not x509.Version.v3 or not isinstance(public_key, ec.EllipticCurvePublicKey):
         raise MalformedEvidence(reasons.CERTIFICATE_MALFORMED, f"{place}: not X.509 v3 with an elliptic-curve key")
-    return Certificate(place=place, certificate=certificate, extensions=extensions, public_key=public_key)
+    return Certificate(
+        place=place, certificate=certificate, issuer=issuer, extensions=extensions, public_key=public_key
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +92,9 @@ class Intermediate:
 
 
 class KnownIntermediates:
-    """Remembers intermediates that were verified, by the digest of their octets, so that the next chain
-    costs one signature instead of two. Apple has used one intermediate since 2020.
+    """Remembers intermediates that were verified, by the digest of their octets.
 
+    The next chain then costs one signature instead of two; Apple has used one intermediate since 2020.
     Safe to share between threads. Entries under an anchor that is no longer given are not used, and
     dates are judged at every use.
     """
@@ -142,7 +145,7 @@ def verify_chain(
         intermediate = _verify_intermediate(intermediate_der, sha256=sha256, anchors=anchors)
         if known is not None:
             known.remember(intermediate)
-    if leaf.certificate.issuer != intermediate.subject:
+    if leaf.issuer != intermediate.subject:
         raise VerificationFailed(reasons.ISSUER_MISMATCH)
     anchor = next(anchor for anchor in anchors if anchor.sha256 == intermediate.anchor_sha256)
     _refuse_outside_validity("anchor", anchor.certificate.not_valid_before_utc, anchor.not_after, now)
@@ -156,14 +159,18 @@ def _verify_intermediate(der: bytes, *, sha256: bytes, anchors: Sequence[Anchor]
     intermediate = parse_certificate(der, place="intermediate")
     _refuse_intermediate_profile(intermediate)
     certificate = intermediate.certificate
-    named = [anchor for anchor in anchors if anchor.certificate.subject == certificate.issuer]
+    named = [anchor for anchor in anchors if anchor.certificate.subject == intermediate.issuer]
     if not named:
         raise VerificationFailed(reasons.ROOT_UNKNOWN)
+    try:
+        subject = certificate.subject
+    except ValueError:
+        raise MalformedEvidence(reasons.CERTIFICATE_MALFORMED, "intermediate: subject") from None
     for anchor in named:
         if _is_signed_by(certificate, anchor.public_key):
             return Intermediate(
                 sha256=sha256,
-                subject=certificate.subject,
+                subject=subject,
                 public_key=intermediate.public_key,
                 not_before=certificate.not_valid_before_utc,
                 not_after=certificate.not_valid_after_utc,
