@@ -15,13 +15,14 @@ help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup:  ## make or refresh .venv
+	@[ -x $(BIN)/python ] || sh tools/programs.sh $(PYTHON) venv
 	@$(ENVIRONMENT) .venv requirements/dev.txt --editable
 
 setup-mitmproxy: setup
 	@$(ENVIRONMENT) .venv-mitmproxy requirements/mitmproxy.txt
 
 setup-programs:
-	@sh tools/programs.sh
+	@sh tools/programs.sh $(PYTHON) git initdb
 
 demo: setup setup-mitmproxy  ## the rogue client takes everything; then with Bonafide, nothing
 	@$(BIN)/python examples/django_api/demo.py

@@ -1,28 +1,26 @@
 #!/bin/sh
-# Install the programs that the tests run for real, where that can be done without asking: as root, on
-# Debian, only what is missing and what BONAFIDE_SKIP does not name. Elsewhere nothing happens here, and
-# the test that needs a program fails with the line to type.
+# Install missing programs where that can be done without asking: as root, on Debian, and not those that
+# BONAFIDE_SKIP names. Elsewhere nothing happens here, and what needs a program fails with the line to type.
+#
+#     sh tools/programs.sh PYTHON NAME...
 set -eu
 
-wanted=""
+python=$1
+shift
+packages=""
+for name in "$@"; do
+    case ",${BONAFIDE_SKIP:-}," in *",$name,"*) continue ;; esac
+    case $name in
+        venv) "$python" -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv" ;;
+        initdb) [ -n "$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || packages="$packages postgresql" ;;
+        *) command -v "$name" >/dev/null || packages="$packages $name" ;;
+    esac
+done
 
-skipped() {
-    case ",${BONAFIDE_SKIP:-}," in *",$1,"*) return 0 ;; esac
-    return 1
-}
-
-want() { # program, Debian package
-    skipped "$1" || wanted="$wanted $2"
-}
-
-"${1:-python3.11}" -c 'import ensurepip' 2>/dev/null || want venv python3-venv
-command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || want initdb postgresql
-command -v git >/dev/null || want git git
-
-[ -n "$wanted" ] || exit 0
+[ -n "$packages" ] || exit 0
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0
-echo "Installing what the tests need:$wanted"
+echo "Installing with apt-get:$packages"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 # shellcheck disable=SC2086 - a list of package names
-apt-get install --yes --no-install-recommends $wanted
+apt-get install -qq --yes --no-install-recommends $packages >/dev/null

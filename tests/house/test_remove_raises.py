@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.source import ROOT
-from tools.remove_raises import TARGETS, Removal, files_wanted, removals, mirror_of
+from tools.remove_raises import TARGETS, Removal, files_wanted, removals
 
 FILES = files_wanted([], changed=False)
 
