@@ -10,7 +10,7 @@ _GUIDE = "Apple, Validating apps that connect to your server, Verify the attesta
 
 OBJECT_MALFORMED: Final = Reason(
     code="app_attest.object_malformed",
-    meaning="The object is not a map of exactly fmt, attStmt {x5c, receipt} and authData, of the types that Apple sends.",
+    meaning="The object is not a map of exactly fmt, attStmt {x5c, receipt} and authData, with Apple's types.",
     honest_cause="An assertion sent in place of an attestation.",
     likely_attack="Probing the parser.",
     remedy="Send exactly what attestKey returned.",

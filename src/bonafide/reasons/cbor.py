@@ -48,7 +48,7 @@ TRAILING_DATA: Final = Reason(
 
 TYPE_REFUSED: Final = Reason(
     code="cbor.type_refused",
-    meaning="The object holds a tag, a float, a simple value but false, true and null, or a key that is not text or int.",
+    meaning="The object holds a tag, a float, a simple value but false, true, null, or another key than text or int.",
     honest_cause="None known.",
     likely_attack="Keys such as 1 and true that some parsers take for the same, or tags with side effects.",
     remedy="None: no genuine object holds one.",

@@ -169,7 +169,7 @@ def tlv(tag: int | bytes, content: bytes) -> bytes:
     size = len(content)
     if size < 0x80:  # noqa: PLR2004 - X.690 section 8.1.3
         return octets + bytes([size]) + content
-    if size < 0x100:  # noqa: PLR2004
+    if size < 0x100:  # noqa: PLR2004 - likewise
         return octets + bytes([0x81, size]) + content
     return octets + b"\x82" + size.to_bytes(2) + content
 

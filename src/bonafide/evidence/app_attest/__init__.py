@@ -14,7 +14,7 @@ from bonafide.evidence.app_attest.attestation import (
 )
 from bonafide.evidence.app_attest.authenticator_data import LaunchExtensions
 from bonafide.evidence.app_attest.chain import KnownIntermediates
-from bonafide.evidence.app_attest.claims import AppAttestClaims, AssertionClaims, ValidationCategory
+from bonafide.evidence.app_attest.claims import AppAttestClaims, AssertionClaims
 
 __all__ = [
     "MAX_ASSERTION_BYTES",
@@ -25,7 +25,6 @@ __all__ = [
     "AttestationEvidence",
     "KnownIntermediates",
     "LaunchExtensions",
-    "ValidationCategory",
     "parse_assertion",
     "parse_attestation",
     "verify_assertion",

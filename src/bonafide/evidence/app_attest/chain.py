@@ -8,9 +8,7 @@ asked, no revocation is looked up: Apple publishes none for these certificates.
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from dataclasses import dataclass
-from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
@@ -102,8 +100,7 @@ class KnownIntermediates:
     def __init__(self, *, max_entries: int = 16) -> None:
         """Keep the `max_entries` that were proven last."""
         self._max_entries = max_entries
-        self._entries: OrderedDict[bytes, Intermediate] = OrderedDict()
-        self._lock = Lock()
+        self._entries: dict[bytes, Intermediate] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -117,11 +114,9 @@ class KnownIntermediates:
 
     def remember(self, intermediate: Intermediate) -> None:
         """Keep an intermediate that `verify_chain` proved."""
-        with self._lock:
-            self._entries[intermediate.sha256] = intermediate
-            self._entries.move_to_end(intermediate.sha256)
-            if len(self._entries) > self._max_entries:
-                self._entries.popitem(last=False)
+        # A new dict instead of a changed one: threads that read or write meanwhile lose an entry at worst.
+        entries = [*self._entries.values(), intermediate][-self._max_entries :]
+        self._entries = {entry.sha256: entry for entry in entries}
 
 
 def verify_chain(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from enum import IntEnum, unique
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,22 +11,6 @@ if TYPE_CHECKING:
 
     from bonafide.evidence.app_attest.authenticator_data import LaunchExtensions
     from bonafide.terms import EvidenceEnvironment
-
-
-@unique
-class ValidationCategory(IntEnum):
-    """How the running app was signed and distributed, from iOS 27 and macOS 27 on (Apple, WWDC26 session 201).
-
-    Claims hold plain numbers, because Apple may add to this list.
-    """
-
-    OS = 1
-    TESTFLIGHT = 2
-    DEVELOPMENT = 3
-    APP_STORE = 4
-    ENTERPRISE = 5
-    DEVELOPER_ID = 6
-    OTHER = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +44,7 @@ class AppAttestClaims:
 
     @property
     def validation_category(self) -> int | None:
-        """How the running app was distributed (see `ValidationCategory`), or None before iOS 27."""
+        """How the running app was signed and distributed, as a number of Apple's, or None before iOS 27."""
         return self.launch.validation_category
 
     def as_json(self) -> dict[str, object]:
@@ -100,7 +83,7 @@ class AssertionClaims:
 
     @property
     def validation_category(self) -> int | None:
-        """How the running app was distributed (see `ValidationCategory`), or None before iOS 27."""
+        """How the running app was signed and distributed, as a number of Apple's, or None before iOS 27."""
         return self.launch.validation_category
 
     def as_json(self) -> dict[str, object]:
