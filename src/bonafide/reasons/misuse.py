@@ -31,3 +31,21 @@ CLIENT_DATA_HASH_EMPTY: Final = _misuse(
     "Pass SHA-256 of the client data as it was sent.",
     "Apple, Validating apps that connect to your server",
 )
+INSTANCE_UNKNOWN: Final = _misuse(
+    "instance_unknown",
+    "An operator's act names an instance that does not exist.",
+    "Take the id from the console or from a refusal's record.",
+    "PROTOCOL section 2",
+)
+BAN_WITHOUT_REASON: Final = _misuse(
+    "ban_without_reason",
+    "A ban was put or lifted without saying who did it, and why.",
+    "Pass both: somebody will have to answer for it.",
+    "PROTOCOL section 2",
+)
+BAN_ALREADY_OVER: Final = _misuse(
+    "ban_already_over",
+    "A ban ends before it begins.",
+    "Pass an `until` that lies ahead, or None for good.",
+    "PROTOCOL section 2",
+)

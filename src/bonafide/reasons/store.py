@@ -50,10 +50,21 @@ DIRECTORY_UNSAFE: Final = Reason(
 
 BOOT_UNKNOWN: Final = Reason(
     code="store.boot_unknown",
-    meaning="The system does not say which boot this is, so a store that a crash tore could not be told from a whole one.",
+    meaning="The system does not say which boot this is, so a torn store could pass for a whole one.",
     honest_cause="A system other than Linux, or one without /proc.",
     likely_attack="None: only the operator can cause this.",
     remedy="Mount /proc, pass `boot_id`, or use the memory store with one process.",
     spec="PROTOCOL section 4, Freshness",
     status=500,
+)
+
+COPY_STALE: Final = Reason(
+    code="store.copy_stale",
+    meaning="This process could not read the apps or the bans from the database for more than a minute.",
+    honest_cause="A database that is down or cannot be reached.",
+    likely_attack="Cutting a host off its database, so that a ban does not reach it.",
+    remedy="Mend the database; the log of `bonafide.revisions` names the error.",
+    spec="ARCHITECTURE, prohibition 4",
+    status=503,
+    action=Action.BACK_OFF,
 )

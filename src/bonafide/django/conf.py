@@ -1,0 +1,281 @@
+"""The one settings dict, `BONAFIDE`: a closed set of keys, read into one value.
+
+Rules of this file: each key is written once, below, with its form, its default and what it is for; the
+reference page is made from `keys()`. A key that is unknown, missing or of a wrong form stops the
+start (`configuration.setting_malformed`). Nothing is derived from DEBUG.
+
+The value is read on first use and again after `override_settings`. Values are compared by identity, so
+that what others build from one may be cached under it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+
+from bonafide.django import setting_forms as forms
+from bonafide.django.setting_forms import Network, NetworkLimits, ReplayStoreAddress
+from bonafide.errors import ConfigurationError
+from bonafide.http import Origins
+from bonafide.reasons import configuration as reasons
+from bonafide.terms import Environment, EvidenceEnvironment
+
+NAME: Final = "BONAFIDE"
+
+_UNSET: Final = object()
+
+
+def _key(form: forms.Form[Any], about: str, *, default: object = _UNSET, shown: str = "") -> Any:
+    """Declare a key. `shown` is its default in words; without `default` it is derived or required."""
+    return field(
+        default=MISSING if default is _UNSET else default,
+        metadata={"form": form, "about": about, "shown": shown or repr(default)},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
+class Settings:
+    """The settings of this process. Each field is the key of the same name in upper case."""
+
+    environment: Environment = _key(
+        forms.one_of(Environment),
+        "Which deployment this is. Keys, instances, bans and challenges of one environment mean nothing in another.",
+        default=Environment.PRODUCTION,
+        shown='"production"',
+    )
+    origins: tuple[str, ...] = _key(
+        forms.texts,
+        "The public origins of the API, `scheme://authority`. `Host` picks one of them and never makes one.",
+        shown="required",
+    )
+    issuer: str = _key(
+        forms.text,
+        "The `iss` of client attestations: this service's URL, compared octet for octet.",
+        shown="the first of ORIGINS",
+    )
+    audience: str = _key(
+        forms.text,
+        "The `aud` of client attestations: this API, compared octet for octet.",
+        shown="the first of ORIGINS",
+    )
+    keys_dir: Path = _key(
+        forms.path,
+        "Directory of the signing, service and gate keys (0700, files 0600). All processes of the service share it.",
+        shown="BASE_DIR / var / bonafide / keys; required without BASE_DIR",
+    )
+    replay_store: ReplayStoreAddress = _key(
+        forms.replay_store,
+        "Where first uses of proofs are remembered. `memory:` sees one process and demands PROCESSES = 1.",
+        shown='"lmdb:" and the directory `replay` beside KEYS_DIR',
+    )
+    routes: Path | tuple[Mapping[str, object], ...] | None = _key(
+        forms.routes,
+        "The route table: a path to TOML, or a list of dicts with the same keys. None observes every route.",
+        default=None,
+    )
+    evidence_environments: frozenset[EvidenceEnvironment] = _key(
+        forms.evidence_environments,
+        "Evidence of which environments is admitted. `debug` is added by UNSAFE_DEBUG_EVIDENCE alone.",
+        default=frozenset([EvidenceEnvironment.PRODUCTION]),
+        shown='["production"]',
+    )
+    unsafe_debug_evidence: bool = _key(
+        forms.flag,
+        "Accept evidence made with a debug secret, for simulators and CI. Refused in production.",
+        default=False,
+    )
+    unsafe_test_anchors: tuple[Path, ...] = _key(
+        forms.paths,
+        "Certificates (PEM) trusted as roots of evidence beside the bundled ones. Refused in production.",
+        default=(),
+        shown="[]",
+    )
+    client_attestation_lifetime: timedelta = _key(
+        forms.duration(least=timedelta(seconds=30), most=timedelta(minutes=60)),
+        "How long a client attestation holds; the ceiling is 60 minutes. Bans do not wait for it.",
+        default=timedelta(minutes=5),
+        shown="timedelta(minutes=5)",
+    )
+    reattest_after: timedelta = _key(
+        forms.duration(least=timedelta(0)),
+        "A renewal brings a fresh App Attest assertion when the last one is older; zero demands one each time.",
+        default=timedelta(hours=24),
+        shown="timedelta(hours=24)",
+    )
+    evidence_retention: timedelta | None = _key(
+        forms.evidence_retention,
+        'How long the octets of evidence are kept, to judge them again. "digest" keeps digests and claims only.',
+        default=timedelta(days=90),
+        shown="timedelta(days=90)",
+    )
+    refusal_retention: timedelta = _key(
+        forms.duration(least=timedelta(hours=1)),
+        "How long the operator's records of refusals and observed routes are kept.",
+        default=timedelta(days=30),
+        shown="timedelta(days=30)",
+    )
+    enrolments_per_second: int = _key(
+        forms.whole(least=1),
+        "How many enrolment challenges per second an app gets, over all processes. Above it, devices back off.",
+        default=50,
+    )
+    network_limits: NetworkLimits = _key(
+        forms.network_limits,
+        "Requests per minute that one client network (IPv4 address, IPv6 /64) may send to each unauthenticated "
+        "endpoint; None for no limit. Carriers put thousands of phones behind one address.",
+        default=NetworkLimits(),
+        shown='{"challenge": 600, "instances": 300, "renewals": 1200}',
+    )
+    trusted_proxies: tuple[Network, ...] = _key(
+        forms.networks,
+        "Networks whose X-Forwarded-For names the client's address. It is used for limits and for nothing else.",
+        default=(),
+        shown="[]",
+    )
+    spool_memory: int = _key(
+        forms.whole(least=0, most=64 * 2**20),
+        "Octets of a request body that are held in memory; the rest goes to disk while its digest is computed.",
+        default=2**20,
+        shown="1048576",
+    )
+    bind_existing_until: date | None = _key(
+        forms.binding,
+        'What becomes of credentials from before: {"existing": "refuse"}, or "bind_on_first_use until YYYY-MM-DD", '
+        "which lets whoever comes first with a stolen credential keep it.",
+        default=None,
+        shown='{"existing": "refuse"}',
+    )
+    processes: int | None = _key(
+        forms.whole(least=1),
+        "How many worker processes serve this API. None is unknown, which is more than a process-wide store covers.",
+        default=None,
+    )
+    revocations_every: timedelta = _key(
+        forms.duration(least=timedelta(0), most=timedelta(minutes=1)),
+        "How often a process looks for new bans.",
+        default=timedelta(seconds=5),
+        shown="timedelta(seconds=5)",
+    )
+    records_every: timedelta | None = _key(
+        forms.optional(forms.duration(least=timedelta(milliseconds=100), most=timedelta(minutes=5))),
+        "How often a process writes its refusals to the database. None writes at `records.flush()` only.",
+        default=timedelta(seconds=1),
+        shown='timedelta(seconds=1); None where ENVIRONMENT is "test"',
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key as its documentation has it: name in the dict, admitted form, default in words, purpose."""
+
+    name: str
+    form: str
+    default: str
+    about: str
+
+
+_NAMES: Final = {"bind_existing_until": "BINDING"}
+
+
+def keys() -> tuple[Key, ...]:
+    """Return every key of `BONAFIDE`, in the order of the reference page."""
+    return tuple(
+        Key(
+            name=_name(entry.name),
+            form=entry.metadata["form"].words,
+            default=entry.metadata["shown"],
+            about=entry.metadata["about"],
+        )
+        for entry in fields(Settings)
+    )
+
+
+def parse(raw: object, *, base_dir: Path | None) -> Settings:
+    """Read the settings dict. `base_dir` is where defaults of paths begin.
+
+    Raises `ConfigurationError`: `configuration.setting_malformed` for a key that is unknown, missing or of
+    a wrong form, `configuration.origin_*` for ORIGINS, `configuration.test_trust` for unsafe keys in production.
+    """
+    if not isinstance(raw, Mapping):
+        raise ConfigurationError(reasons.SETTING_MALFORMED, f"{NAME} is a dict")
+    known = {_name(entry.name): entry for entry in fields(Settings)}
+    unknown = sorted(str(key) for key in raw if key not in known)
+    if unknown:
+        raise ConfigurationError(reasons.SETTING_MALFORMED, f"{NAME} has no key {unknown[0]}")
+    values = {known[name].name: _read(name, known[name].metadata["form"], value) for name, value in raw.items()}
+    _derive(values, base_dir)
+    for entry in fields(Settings):
+        if entry.name not in values and entry.default is MISSING:
+            raise ConfigurationError(reasons.SETTING_MALFORMED, f"{NAME}[{_name(entry.name)!r}] is missing")
+    return _refuse_contradictions(Settings(**values))
+
+
+def current() -> Settings:
+    """Return this process's settings. The same object is returned until a setting changes.
+
+    Raises as `parse`.
+    """
+    settings = _CURRENT.get(NAME)
+    if settings is None:
+        base_dir = getattr(django_settings, "BASE_DIR", None)
+        raw = getattr(django_settings, NAME, None)
+        if raw is None:
+            raise ConfigurationError(reasons.SETTING_MALFORMED, f"the settings have no {NAME}")
+        settings = _CURRENT[NAME] = parse(raw, base_dir=None if base_dir is None else Path(base_dir))
+    return settings
+
+
+_CURRENT: Final[dict[str, Settings]] = {}
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting in {NAME, "BASE_DIR"}:
+        _CURRENT.clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="bonafide.django.conf")
+
+
+def _name(attribute: str) -> str:
+    return _NAMES.get(attribute, attribute.upper())
+
+
+def _read(name: str, form: forms.Form[Any], value: object) -> object:
+    try:
+        return form.read(value)
+    except (TypeError, ValueError, KeyError):
+        # The value stays out: a misplaced secret would otherwise end in a log.
+        raise ConfigurationError(reasons.SETTING_MALFORMED, f"{NAME}[{name!r}] is {form.words}") from None
+
+
+def _derive(values: dict[str, Any], base_dir: Path | None) -> None:
+    origins = values.get("origins", ())
+    Origins(origins)
+    values.setdefault("issuer", origins[0])
+    values.setdefault("audience", origins[0])
+    if base_dir is not None:
+        values.setdefault("keys_dir", base_dir / "var" / "bonafide" / "keys")
+    if "keys_dir" in values:
+        beside = values["keys_dir"].parent / "replay"
+        values.setdefault("replay_store", ReplayStoreAddress(kind="lmdb", path=beside))
+    if values.get("environment") is Environment.TEST:
+        values.setdefault("records_every", None)
+    if values.get("unsafe_debug_evidence"):
+        admitted = values.get("evidence_environments", frozenset([EvidenceEnvironment.PRODUCTION]))
+        values["evidence_environments"] = admitted | {EvidenceEnvironment.DEBUG}
+
+
+def _refuse_contradictions(settings: Settings) -> Settings:
+    if settings.environment is Environment.PRODUCTION:
+        for name in ("unsafe_debug_evidence", "unsafe_test_anchors"):
+            if getattr(settings, name):
+                raise ConfigurationError(reasons.TEST_TRUST, f"{NAME}[{_name(name)!r}]")
+    if settings.replay_store.kind == "memory" and settings.processes != 1:
+        raise ConfigurationError(reasons.STORE_SCOPE, f"{NAME}['REPLAY_STORE'] is memory:, and PROCESSES is not 1")
+    return settings

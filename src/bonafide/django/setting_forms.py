@@ -1,0 +1,189 @@
+"""The forms that values of `BONAFIDE` take, each with the words that its documentation and its refusal use.
+
+Rule of this file: a reader takes what the operator wrote and returns the value, or raises `TypeError`,
+`ValueError` or `KeyError`. It converts no type silently: `"50"` is not 50, and 1 is not True.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import date, timedelta
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Final, Generic, Literal, TypeVar
+
+from bonafide.terms import EvidenceEnvironment
+
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Form(Generic[T]):
+    """What a value looks like in words, and how it is read."""
+
+    words: str
+    read: Callable[[object], T]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayStoreAddress:
+    """Where the replay store is: `lmdb` with the directory of its files, or `memory` without."""
+
+    kind: Literal["lmdb", "memory"]
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkLimits:
+    """Requests per minute and client network for each unauthenticated endpoint; None is no limit."""
+
+    challenge: int | None = 600
+    instances: int | None = 300
+    renewals: int | None = 1200
+
+
+def one_of(kind: type[E]) -> Form[E]:
+    """Take one member of a closed vocabulary, by its text."""
+    return Form("one of " + ", ".join(f'"{member}"' for member in kind), lambda value: kind(_text(value)))
+
+
+def duration(*, least: timedelta, most: timedelta | None = None) -> Form[timedelta]:
+    """Take a timedelta, or whole seconds."""
+    bounds = f"at least {least}" + ("" if most is None else f", at most {most}")
+
+    def read(value: object) -> timedelta:
+        length = value if isinstance(value, timedelta) else timedelta(seconds=_whole(value))
+        if length < least or (most is not None and length > most):
+            raise ValueError
+        return length
+
+    return Form(f"a timedelta or whole seconds, {bounds}", read)
+
+
+def whole(*, least: int, most: int | None = None) -> Form[int]:
+    """Take a whole number."""
+
+    def read(value: object) -> int:
+        number = _whole(value)
+        if number < least or (most is not None and number > most):
+            raise ValueError
+        return number
+
+    return Form(f"a whole number, at least {least}" + ("" if most is None else f", at most {most}"), read)
+
+
+def optional(form: Form[T]) -> Form[T | None]:
+    """Take None as well."""
+    return Form(f"{form.words}; or None", lambda value: None if value is None else form.read(value))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value or value != value.strip():
+        raise ValueError
+    return value
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError
+    return value
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list | tuple):
+        raise TypeError
+    return list(value)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _path(value: object) -> Path:
+    place = value if isinstance(value, Path) else Path(_text(value))
+    if not place.is_absolute():  # relative to what differs between a shell and a server
+        raise ValueError
+    return place
+
+
+def _network(value: object) -> Network:
+    return ip_network(_text(value))
+
+
+def _replay_store(value: object) -> ReplayStoreAddress:
+    kind, _, place = _text(value).partition(":")
+    if kind == "memory" and value == "memory:":
+        return ReplayStoreAddress(kind="memory")
+    if kind == "lmdb":
+        return ReplayStoreAddress(kind="lmdb", path=_path(place))
+    raise ValueError
+
+
+def _routes(value: object) -> Path | tuple[Mapping[str, object], ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, str | Path):
+        return _path(value)
+    rules = _list(value)
+    if not all(isinstance(rule, Mapping) for rule in rules):
+        raise TypeError
+    return tuple(rule for rule in rules if isinstance(rule, Mapping))
+
+
+def _evidence_environments(value: object) -> frozenset[EvidenceEnvironment]:
+    named = frozenset(EvidenceEnvironment(_text(name)) for name in _list(value))
+    if not named or EvidenceEnvironment.DEBUG in named:
+        raise ValueError
+    return named
+
+
+def _evidence_retention(value: object) -> timedelta | None:
+    return None if value == "digest" else duration(least=timedelta(hours=1)).read(value)
+
+
+def _network_limits(value: object) -> NetworkLimits:
+    if not isinstance(value, Mapping) or set(value) - {entry.name for entry in fields(NetworkLimits)}:
+        raise ValueError
+    return NetworkLimits(**{name: optional(whole(least=1)).read(limit) for name, limit in value.items()})
+
+
+_UNTIL: Final = re.compile(r"bind_on_first_use until ([0-9]{4}-[0-9]{2}-[0-9]{2})")
+
+
+def _binding(value: object) -> date | None:
+    if not isinstance(value, Mapping) or set(value) != {"existing"}:
+        raise ValueError
+    if value["existing"] == "refuse":
+        return None
+    until = _UNTIL.fullmatch(_text(value["existing"]))
+    if until is None:
+        raise ValueError
+    return date.fromisoformat(until[1])
+
+
+text: Final = Form("a text", _text)
+texts: Final = Form("a list of texts", lambda value: tuple(_text(entry) for entry in _list(value)))
+flag: Final = Form("True or False", _flag)
+path: Final = Form("an absolute path", _path)
+paths: Final = Form("a list of absolute paths", lambda value: tuple(_path(entry) for entry in _list(value)))
+networks: Final = Form(
+    "a list of networks such as 10.0.0.0/8", lambda value: tuple(_network(entry) for entry in _list(value))
+)
+replay_store: Final = Form('"lmdb:" and an absolute path, or "memory:"', _replay_store)
+routes: Final = Form("an absolute path, a list of dicts, or None", _routes)
+evidence_environments: Final = Form('a list of "production", "development"', _evidence_environments)
+evidence_retention: Final = Form('a timedelta or whole seconds, at least 1:00:00; or "digest"', _evidence_retention)
+network_limits: Final = Form(
+    "a dict of challenge, instances, renewals, each a whole number of at least 1 or None", _network_limits
+)
+binding: Final = Form(
+    'a dict with the key existing: "refuse" or "bind_on_first_use until YYYY-MM-DD"', _binding
+)
