@@ -1,0 +1,335 @@
+"""What an app says to service and API, and how far it obeys their answers (PROTOCOL sections 2 to 5).
+
+A conversation is a generator of requests: it yields what to send, or how long to wait, and is given the
+answers. So the same words serve a synchronous and an asynchronous client, and tests that play the network.
+
+Rules of this file: every hint is followed at most a bounded number of times; a request that may have
+had an effect is repeated only where repeating is harmless; nothing is believed that is not signed by a
+pinned service key, except hints.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import httpx
+
+from bonafide.codec import base64url, json
+from bonafide.errors import BonafideError
+from bonafide.proof.http_signature import HardwareSigner, SessionSigner
+from bonafide.reasons import Action
+from bonafide.session import mac_key, open_session
+from bonafide.terms import ProofKind
+from bonafide.testing.device import (
+    Enrolled,
+    KeyUnusable,
+    PendingMessage,
+    enrolment_message,
+    renewal_message,
+)
+from bonafide.testing.hints import (
+    AnswerRefused,
+    OutcomeUnknown,
+    Pause,
+    Refused,
+    Steps,
+    Stopped,
+    action_of,
+    retry_after,
+)
+from bonafide.testing.signed_request import SAFE_METHODS, prove, redirected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from bonafide.session import Session
+    from bonafide.testing.clock import LearnedClock
+    from bonafide.testing.device import Device
+
+MAX_REDIRECTS: Final = 5
+MAX_WAITS: Final = 3
+ENROL_AGAIN_EVERY_S: Final = 24 * 3600.0
+NONCE_OCTETS: Final = 16
+
+
+class Conversation:
+    """One start of one app on one device, talking to one service and its API."""
+
+    def __init__(
+        self,
+        device: Device,
+        *,
+        service: httpx.URL,
+        pinned: frozenset[str],
+        clock: LearnedClock,
+        random: Callable[[int], bytes],
+    ) -> None:
+        """`service` is the URL of the endpoints' prefix, `pinned` the thumbprints of its service keys."""
+        self._device = device
+        self._keychain = device.keychain
+        self._service = service
+        self._pinned = pinned
+        self._clock = clock
+        self._random = random
+        self._stopped: Action | None = None
+
+    @property
+    def service_path(self) -> str:
+        """The path under which the service's endpoints lie."""
+        return self._service.path
+
+    # Requests to the API ------------------------------------------------------------------------
+
+    def request(self, request: httpx.Request, *, proof: ProofKind) -> Steps:
+        """Send one request with a proof, and see it through. The last answer given in is the outcome."""
+        yield from self._make_ready()
+        seen: Counter[Action] = Counter()
+        redirects = 0
+        while True:
+            self._sign(request, proof)
+            response = yield request
+            self._clock.learn(response.headers.get("date"))
+            following = redirected(request, response)
+            if following is not None and redirects < MAX_REDIRECTS:
+                request, redirects = following, redirects + 1
+                continue
+            action = action_of(response) if response.is_error else None
+            if action is None or action in _TERMINAL or not self._may_follow(action, seen):
+                return
+            if not _repeatable(request):
+                raise OutcomeUnknown(request, response)
+            if action is Action.SIGN_AGAIN:
+                proof = ProofKind.HARDWARE  # also where the route demands it and the caller did not know
+            yield from self._follow(action, response)
+
+    def _may_follow(self, action: Action, seen: Counter[Action]) -> bool:
+        """Count this hint, and tell whether its bound still allows following it."""
+        seen[action] += 1
+        if action is Action.ENROL_AGAIN and not self._may_enrol_again():
+            return False
+        return seen[action] <= (MAX_WAITS if action is Action.BACK_OFF else 1)
+
+    def _follow(self, action: Action, response: httpx.Response) -> Steps:
+        if action is Action.BACK_OFF:
+            yield Pause(retry_after(response))
+        elif action is Action.ENROL_AGAIN:
+            yield from self.enrol_again()
+        elif action in {Action.RENEW, Action.RETRY_WITH_CHALLENGE} or (
+            action is Action.FIX_CLOCK and self._clock.trusted  # only a new session can correct it further
+        ):
+            yield from self.renew()
+
+    def _sign(self, request: httpx.Request, proof: ProofKind) -> None:
+        """Give the request its target in the one spelling, digest, client attestation and proof."""
+        enrolled = self._keychain.enrolled
+        if enrolled is None:
+            message = "nothing to sign with"
+            raise RuntimeError(message)
+        session = enrolled.session
+        signer: HardwareSigner | SessionSigner
+        if proof is ProofKind.SESSION and session is not None:
+            signer = SessionSigner(mac_key(session.key), base64url.encode(session.sid))
+        else:
+            signer = HardwareSigner(self._keychain.sign_key, self._keychain.jkt)
+        self._prove(request, signer, enrolled.client_attestation)
+
+    def _prove(self, request: httpx.Request, signer: HardwareSigner | SessionSigner, attestation: str | None) -> None:
+        nonce = base64url.encode(self._random(NONCE_OCTETS))
+        prove(request, signer, attestation=attestation, created=int(self._clock.now()), nonce=nonce)
+
+    # Enrolment and renewal ----------------------------------------------------------------------
+
+    def _make_ready(self) -> Steps:
+        """Enrol where that has not been done; renew early, and bear a failure while the old one lasts."""
+        enrolled = self._keychain.enrolled
+        if enrolled is None:
+            yield from self.enrol()
+        elif self._clock.now() >= enrolled.renew_at:
+            try:
+                yield from self.renew()
+            except (Refused, AnswerRefused, Stopped):
+                if self._clock.now() >= enrolled.expires_at:
+                    raise
+
+    def _may_enrol_again(self) -> bool:
+        last = self._keychain.enrolled_again_at
+        return last is None or self._clock.now() - last >= ENROL_AGAIN_EVERY_S
+
+    def enrol_again(self) -> Steps:
+        """Enrol with a new App Attest key under the same `sign` key. The caller has looked at the bound."""
+        self._keychain.enrolled_again_at = self._clock.now()
+        yield from self._enrol_afresh()
+
+    def _enrol_afresh(self) -> Steps:
+        self._keychain.enrolled = None
+        self._keychain.enrolment = self._keychain.renewal = None
+        self._keychain.attest_key = None
+        yield from self.enrol()
+
+    def enrol(self) -> Steps:
+        """Enrol, going on with an enrolment that was begun and never answered.
+
+        Raises `Refused`, `AnswerRefused`, `Stopped`, and what the device raises.
+        """
+        keychain = self._keychain
+        renewed_challenge = False
+        while True:
+            if keychain.enrolment is None:
+                challenge = yield from self._challenge("enrol")
+                if keychain.attest_key is None:
+                    keychain.attest_key = self._device.new_key()
+                keychain.enrolment = enrolment_message(self._device, challenge, keychain.attest_key)
+            pending = keychain.enrolment
+            try:
+                pending.evidence = self._device.attest(pending) if pending.evidence is None else pending.evidence
+            except KeyUnusable:
+                keychain.enrolment = keychain.attest_key = None
+                if renewed_challenge:
+                    raise
+                renewed_challenge = True
+                continue
+            response = yield from self._post("/instances", pending.body(), signed=True)
+            if response.status_code == httpx.codes.CREATED:
+                self._adopt(response, pending)
+                keychain.enrolment = None
+                return
+            if action_of(response) in _FRESH_KEY and not renewed_challenge:
+                keychain.enrolment = keychain.attest_key = None  # an attested key cannot be attested again
+                renewed_challenge = True
+                continue
+            self._refuse("enrolment", response)
+
+    def renew(self) -> Steps:
+        """Renew the client attestation and the session.
+
+        Raises `Refused`, `AnswerRefused`, `Stopped`.
+        """
+        keychain = self._keychain
+        enrolled = keychain.enrolled
+        if enrolled is None:
+            yield from self.enrol()
+            return
+        renewed_challenge = False
+        while True:
+            if keychain.renewal is None:
+                challenge = enrolled.next_challenge
+                if renewed_challenge or not challenge:
+                    challenge = yield from self._challenge("renew")
+                keychain.renewal = renewal_message(self._device, challenge, enrolled.instance)
+            pending = keychain.renewal
+            try:
+                pending.evidence = self._device.assert_(pending) if pending.evidence is None else pending.evidence
+            except KeyUnusable:  # what the device knows needs no hint of the service, and no bound
+                yield from self._enrol_afresh()
+                return
+            response = yield from self._post(f"/instances/{enrolled.instance}/renewals", pending.body(), signed=True)
+            if response.status_code == httpx.codes.OK:
+                self._adopt(response, pending)
+                keychain.renewal = None
+                return
+            action = action_of(response)
+            keychain.renewal = None
+            if action is Action.RETRY_WITH_CHALLENGE and not renewed_challenge:
+                renewed_challenge = True
+                continue
+            if action is Action.ENROL_AGAIN and self._may_enrol_again():
+                yield from self.enrol_again()
+                return
+            self._refuse("renewal", response)
+
+    def _challenge(self, purpose: str) -> Generator[httpx.Request | Pause, httpx.Response, str]:
+        body = json.dump({"purpose": purpose, "app": self._device.build.app})
+        response = yield from self._post("/challenge", body, signed=False)
+        if response.status_code != httpx.codes.OK:
+            self._refuse("challenge", response)
+        return _text(_object(response), "attestation_challenge")
+
+    def _post(
+        self, path: str, body: bytes, *, signed: bool
+    ) -> Generator[httpx.Request | Pause, httpx.Response, httpx.Response]:
+        """Send a message to the service, waiting and correcting the clock as told, within bounds."""
+        if self._stopped is not None:
+            raise Stopped(self._stopped)
+        url = self._service.copy_with(path=self._service.path.rstrip("/") + path)
+        seen: Counter[Action] = Counter()
+        while True:
+            request = httpx.Request("POST", url, content=body, headers={"content-type": "application/json"})
+            if signed:
+                self._prove(request, HardwareSigner(self._keychain.sign_key, self._keychain.jkt), None)
+            response = yield request
+            self._clock.learn(response.headers.get("date"))
+            action = action_of(response) if response.is_error else None
+            # The same pair may be repeated at will: the service answers it with the same instance.
+            if action not in {Action.BACK_OFF, Action.FIX_CLOCK, Action.SIGN_AGAIN}:
+                return response
+            seen[action] += 1
+            if seen[action] > (MAX_WAITS if action is Action.BACK_OFF else 1):
+                return response
+            if action is Action.BACK_OFF:
+                yield Pause(retry_after(response))
+
+    def _refuse(self, doing: str, response: httpx.Response) -> NoReturn:
+        """Raise what the caller learns; remember a service that wants no more of this app."""
+        action = action_of(response)
+        if action in _TERMINAL:
+            self._stopped = action
+        raise Refused(doing, response)
+
+    def _adopt(self, response: httpx.Response, pending: PendingMessage) -> None:
+        """Take over what the service issued, if the session is by a pinned key and for what was sent."""
+        answer = _object(response)
+        instance = _text(answer, "instance")
+        keychain = self._keychain
+        if keychain.enrolled is not None and keychain.enrolled.instance != instance:
+            message = "a renewal answered for another instance"
+            raise AnswerRefused(message)
+        session = self._open(_text(answer, "session"), instance, pending.challenge)
+        self._clock.trust(session.issued_at)
+        renew_after, lifetime = answer.get("renew_after"), session.expires_at - session.issued_at
+        seconds = float(renew_after) if isinstance(renew_after, int) else 0.0
+        keychain.enrolled = Enrolled(
+            instance=instance,
+            client_attestation=_text(answer, "client_attestation"),
+            session=session,
+            renew_at=session.issued_at.timestamp() + min(max(seconds, 0.0), lifetime.total_seconds()),
+            expires_at=session.expires_at.timestamp(),
+            next_challenge=_text(answer, "next_challenge"),
+        )
+
+    def _open(self, token: str, instance: str, challenge: str) -> Session:
+        try:
+            return open_session(
+                token,
+                agree_key=self._keychain.agree_key,
+                pinned=self._pinned,
+                app=self._device.build.app,
+                instance=instance,
+                jkt=self._keychain.jkt,
+                challenge=challenge,
+            )
+        except BonafideError as error:
+            raise AnswerRefused(error.reason.code) from None
+
+
+_TERMINAL: Final = frozenset([Action.GIVE_UP, Action.UPDATE_APP])
+_FRESH_KEY: Final = frozenset([Action.RETRY_WITH_CHALLENGE, Action.ENROL_AGAIN])
+
+
+def _repeatable(request: httpx.Request) -> bool:
+    return request.method in SAFE_METHODS or "idempotency-key" in request.headers
+
+
+def _object(response: httpx.Response) -> Mapping[str, object]:
+    try:
+        return json.parse_object(response.content)
+    except BonafideError as error:
+        raise AnswerRefused(error.reason.code) from None
+
+
+def _text(answer: Mapping[str, object], name: str) -> str:
+    value = answer.get(name)
+    if not isinstance(value, str):
+        message = f"{name} is missing"
+        raise AnswerRefused(message)
+    return value
