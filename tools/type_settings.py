@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples" / "django_api"))
+
 SECRET_KEY = "read by the type checker only"  # noqa: S105 - nothing is ever signed with it
 USE_TZ = True
 INSTALLED_APPS = [
@@ -11,5 +16,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "bonafide.django",
+    "shop",  # the example's own app
 ]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tests.house.source import PACKAGE, ROOT, Module, files, listing, modules
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_FILE_LINES: Final = 400
 MAX_FUNCTION_LINES: Final = 40
@@ -84,13 +86,11 @@ def _has_code(module: Module) -> bool:
 
 def _tests_of(module: Module) -> list[Path] | str:
     """Return the tests of `a/b.py`: `tests/a/test_b*.py`, `tests/a/b/`, or those of the package `a/b` as a whole."""
-    path = module.path.parent if module.path.name == "__init__.py" else module.path.with_suffix("")
-    while path != Path():
-        if elsewhere := TESTED_ELSEWHERE.get(str(path), TESTED_ELSEWHERE.get(f"{path}.py", "")):
-            return elsewhere
+    own = module.path.parent if module.path.name == "__init__.py" else module.path.with_suffix("")
+    rooms = [path for path in own.parents if len(path.parts) > 1]
+    for path in [own, *rooms]:
         beside = ROOT / "tests" / path.parent
         found = [*beside.glob(f"test_{path.name.lstrip('_')}*.py"), *(beside / path.name).glob("test_*.py")]
-        if found and (path.with_suffix(".py") == module.path or len(path.parts) > 1):
+        if found:
             return found
-        path = path.parent
-    return []
+    return next((why for place, why in TESTED_ELSEWHERE.items() if module.path.is_relative_to(place)), "")
