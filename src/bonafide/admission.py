@@ -22,20 +22,19 @@ from bonafide.codec import base64url
 from bonafide.codec.jwk import parse_public, thumbprint
 from bonafide.codec.version import at_least
 from bonafide.errors import MalformedEvidence, VerificationFailed
-from bonafide.http import METHOD, split_target
 from bonafide.ports import FirstUse
 from bonafide.proof.http_signature import (
     CLIENT_ATTESTATION,
     ProvenRequest,
     RequestProof,
     parse_proof,
+    parse_request_line,
     verify_form,
     verify_hardware,
     verify_session,
 )
 from bonafide.reasons import client_attestation as attestation_reasons
 from bonafide.reasons import proof as proof_reasons
-from bonafide.reasons import request as request_reasons
 from bonafide.reasons import route as route_reasons
 from bonafide.reasons import store as store_reasons
 from bonafide.routes import Client
@@ -206,9 +205,7 @@ def admit(request: HttpRequest, *, gate: Gate, now: datetime) -> Decision:
     """
     route = known = None
     try:
-        if METHOD.fullmatch(request.method) is None:
-            raise MalformedEvidence(request_reasons.METHOD_MALFORMED)
-        path, query = split_target(request.target)
+        path, query = parse_request_line(request)
         route = gate.routes.match(request.method, path)
         if route is None:
             raise VerificationFailed(route_reasons.NOT_LISTED)
@@ -223,10 +220,10 @@ def admit(request: HttpRequest, *, gate: Gate, now: datetime) -> Decision:
         if gate.revocations.is_revoked(known.claims.instance, known.jkt):
             raise VerificationFailed(attestation_reasons.REVOKED)
         proof = parse_proof(request, path=path, query=query, attestation=token)
-        proven = _verify(proof, known, gate, route, now)
+        proven = _verify(proof, known, gate, route, now, moment)
         _require(route, known.claims)
     except (MalformedEvidence, VerificationFailed) as refusal:
-        return Denied(refusal.reason, refusal.detail, route, known and known.claims)
+        return Denied(refusal.reason, refusal.detail, route, None if known is None else known.claims)
     admitted = Admitted(known.claims, known.jkt, route, proven.kind, proven.digest)
     return PendingAdmission(proven.replay_key, proven.created, admitted) if route.single_use else admitted
 
@@ -267,8 +264,9 @@ def _recognise(token: str, gate: Gate, now: datetime, moment: float) -> _KnownAt
     return known
 
 
-def _verify(proof: RequestProof, known: _KnownAttestation, gate: Gate, route: Route, now: datetime) -> ProvenRequest:
-    moment = now.timestamp()
+def _verify(
+    proof: RequestProof, known: _KnownAttestation, gate: Gate, route: Route, now: datetime, moment: float
+) -> ProvenRequest:
     if proof.kind is ProofKind.HARDWARE:
         return verify_hardware(proof, key=known.key, jkt=known.jkt, now=moment, max_age=route.max_age)
     if route.proof is ProofKind.HARDWARE:

@@ -11,7 +11,10 @@ A refusal carries a `Reason`; its text is for logs and for the operator, never f
 
 from __future__ import annotations
 
-from bonafide.reasons import Reason
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bonafide.reasons import Reason
 
 
 class BonafideError(Exception):

@@ -8,13 +8,15 @@ origin is chosen from a closed, configured list; a request target is canonical o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bonafide.errors import ConfigurationError, MalformedEvidence
 from bonafide.reasons import configuration
 from bonafide.reasons import request as reasons
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
 MAX_HEADER_BYTES: Final = 8 * 1024
 """The largest value of any one header field that the core looks at."""
@@ -108,7 +110,7 @@ _LITERAL: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """Split a request target into its path and its `@query` component (`?` and what follows, or a lone `?`).
+    r"""Split a request target into its path and its `@query` component (`?` and what follows, or a lone `?`).
 
     Proves that the target is in the one admitted spelling: origin-form, nothing encoded that could
     stand literally, escapes in upper case, no empty segment but the last, no dot segment, no encoded
@@ -125,7 +127,7 @@ def split_target(target: str) -> tuple[str, str]:
 
 
 def encode_target(path: bytes, query: str) -> str:
-    """Spell a decoded path (WSGI's PATH_INFO) and its raw query canonically.
+    r"""Spell a decoded path (WSGI's PATH_INFO) and its raw query canonically.
 
     Exact where the original was canonical, because a canonical path never encodes `/` or `%`, so
     decoding loses nothing. Where the original was not canonical the result is another target than

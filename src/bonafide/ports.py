@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from bonafide.terms import Environment, EvidenceEnvironment, Platform, Tier
@@ -211,9 +212,7 @@ class EnrolmentStore(Protocol):
     from which the same request, repeated, succeeds.
     """
 
-    def spend_challenge(
-        self, challenge_digest: bytes, *, body_digest: bytes, expires_at: datetime
-    ) -> SpentChallenge:
+    def spend_challenge(self, challenge_digest: bytes, *, body_digest: bytes, expires_at: datetime) -> SpentChallenge:
         """Record who presents this enrolment challenge first, and return what is on record.
 
         The answer's `body_digest` equals the argument exactly when this pair was the first, now or before.
@@ -269,4 +268,12 @@ class AsyncEnrolmentStore(Protocol):
 
     async def renew(self, renewal: Renewal) -> RenewalOutcome:
         """As `EnrolmentStore.renew`."""
+        ...
+
+
+class VerificationPool(Protocol):
+    """Bounds how many certificate chains are verified at once. Renewals do not pass through it."""
+
+    def slot(self) -> AbstractContextManager[bool]:
+        """Enter with True where a place was free, which leaving gives back; with False at once where none was."""
         ...

@@ -43,7 +43,7 @@ def parse_digest(value: str) -> str:
 
     Proves nothing of any body. Raises `MalformedEvidence` (`proof.digest_malformed`).
     """
-    if _FORM.fullmatch(value) is None:
+    if value != NO_BODY and _FORM.fullmatch(value) is None:
         raise MalformedEvidence(reasons.DIGEST_MALFORMED)
     return value
 

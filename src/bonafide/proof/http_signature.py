@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64, b2a_base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import compare_digest
 from hmac import digest as hmac_digest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 
@@ -44,7 +44,6 @@ MAX_AHEAD_S: Final = 5
 
 CLIENT_ATTESTATION: Final = "oauth-client-attestation"
 
-_OPTIONAL: Final = ("authorization", "cookie", "content-type")
 _SIGNATURE_INPUT: Final = re.compile(
     r'bonafide=((\([^()]*\));created=(0|[1-9][0-9]{0,14});nonce="([A-Za-z0-9_-]{22,64})"'
     r';keyid="([A-Za-z0-9_-]{1,64})";alg="(ecdsa-p256-sha256|hmac-sha256)";tag="bonafide")'
@@ -52,11 +51,9 @@ _SIGNATURE_INPUT: Final = re.compile(
 _HARDWARE_SIGNATURE: Final = re.compile(r"bonafide=:([A-Za-z0-9+/]{85}[AQgw]==):")
 _SESSION_SIGNATURE: Final = re.compile(r"bonafide=:([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=):")
 _KINDS: Final = {"ecdsa-p256-sha256": ProofKind.HARDWARE, "hmac-sha256": ProofKind.SESSION}
-_ALGORITHMS: Final = {kind: algorithm for algorithm, kind in _KINDS.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class RequestProof:
+class RequestProof(NamedTuple):
     """A proof in the right form over the right components. It proves nothing yet.
 
     `created` is in seconds since the epoch, `signature` the header as it came, `base` the signature
@@ -72,8 +69,7 @@ class RequestProof:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProvenRequest:
+class ProvenRequest(NamedTuple):
     """A proof that verified: the holder of the key signed this request at `created`.
 
     `replay_key` names the single use in a replay store. Whether this *is* the first use, and whether
@@ -89,8 +85,8 @@ class ProvenRequest:
 def parse_proof(request: HttpRequest, *, path: str, query: str, attestation: str | None) -> RequestProof:
     """Read the proof of a request and rebuild its signature base (RFC 9421 section 2.5).
 
-    `path` and `query` are those of `http.split_target`. `attestation` is the raw client attestation,
-    or None on enrolment and renewal, where none is covered.
+    `path` and `query` are those of `parse_request_line`. `attestation` is the text of a client attestation
+    that verified (so it is ASCII without spaces), or None on enrolment and renewal, where none is covered.
 
     Raises `VerificationFailed` (`proof.missing`, `proof.components_mismatch`) and `MalformedEvidence`
     (`proof.input_malformed`, `proof.digest_malformed`, `request.field_*`). Does not verify anything.
@@ -176,11 +172,21 @@ def verify_enrolment_proof(
     first time: the challenge inside the body is what is single use. Raises as `parse_proof` and
     `verify_hardware`, and `VerificationFailed` (`proof.digest_mismatch`); `request.*` for the target.
     """
+    path, query = parse_request_line(request)
     verify_form(request)
-    path, query = split_target(request.target)
     proof = parse_proof(request, path=path, query=query, attestation=None)
     proven = verify_hardware(proof, key=key, jkt=jkt, now=now.timestamp())
     verify_digest(proven.digest, digest_of((body,)))
+
+
+def parse_request_line(request: HttpRequest) -> tuple[str, str]:
+    """Return path and `@query` component of a request whose method and target are in the admitted form.
+
+    Raises `MalformedEvidence` (`request.method_malformed`, `request.target_not_canonical`).
+    """
+    if METHOD.fullmatch(request.method) is None:
+        raise MalformedEvidence(request_reasons.METHOD_MALFORMED)
+    return split_target(request.target)
 
 
 def verify_form(request: HttpRequest, *, upgrade: bool = False) -> None:
@@ -189,17 +195,16 @@ def verify_form(request: HttpRequest, *, upgrade: bool = False) -> None:
     `upgrade` allows an Upgrade header. Raises `MalformedEvidence` (`request.*`). Proves nothing else.
     """
     headers = request.headers
-    if METHOD.fullmatch(request.method) is None:
-        raise MalformedEvidence(request_reasons.METHOD_MALFORMED)
     if not _REFUSED.keys().isdisjoint(headers):
         for name, reason in _REFUSED.items():
             if name in headers and not (upgrade and name == "upgrade"):
                 raise MalformedEvidence(reason, name)
-    for name in ("authorization", "content-type"):
+    for name in _SINGLE_VALUED:
         if "," in headers.get(name, ""):
             raise MalformedEvidence(request_reasons.FIELD_REPEATED, name)
 
 
+_SINGLE_VALUED: Final = ("authorization", "content-type")
 _REFUSED: Final = {
     "content-encoding": request_reasons.CONTENT_CODING,
     "x-http-method-override": request_reasons.METHOD_OVERRIDE,
@@ -212,18 +217,28 @@ _REFUSED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class HardwareSigner:
-    """The client's half: signs with `key`, whose thumbprint is `jkt`."""
+    """The client's half: signs with `key`, whose thumbprint is `key_id`."""
 
-    key: ec.EllipticCurvePrivateKey
-    jkt: str
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
+    key_id: str
+    algorithm: ClassVar = "ecdsa-p256-sha256"
+
+    def sign(self, base: bytes) -> bytes:
+        """Return r and s, 64 octets."""
+        return sign_raw(self.key, base)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSigner:
-    """The client's half: signs with the session's MAC key (32 octets) under its `sid`."""
+    """The client's half: signs with the session's MAC key (32 octets); `key_id` is its `sid`."""
 
-    mac_key: bytes
-    sid: str
+    mac_key: bytes = field(repr=False)
+    key_id: str
+    algorithm: ClassVar = "hmac-sha256"
+
+    def sign(self, base: bytes) -> bytes:
+        """Return the MAC, 32 octets."""
+        return hmac_digest(self.mac_key, base, "sha256")
 
 
 def sign(
@@ -237,46 +252,49 @@ def sign(
     path, query = split_target(request.target)
     headers = request.headers
     components, base = _compose(request, path, query, headers.get(CLIENT_ATTESTATION), headers["content-digest"])
-    hardware = isinstance(signer, HardwareSigner)
-    key_id = signer.jkt if hardware else signer.sid
-    algorithm = _ALGORITHMS[ProofKind.HARDWARE if hardware else ProofKind.SESSION]
-    parameters = f'{components};created={created};nonce="{nonce}";keyid="{key_id}";alg="{algorithm}";tag="bonafide"'
-    octets = f'{base}"@signature-params": {parameters}'.encode("ascii")
-    signature = sign_raw(signer.key, octets) if hardware else hmac_digest(signer.mac_key, octets, "sha256")
+    key = f'keyid="{signer.key_id}";alg="{signer.algorithm}"'
+    parameters = f'{components};created={created};nonce="{nonce}";{key};tag="bonafide"'
+    signature = signer.sign(f'{base}"@signature-params": {parameters}'.encode("ascii"))
     return {
         "signature-input": f"bonafide={parameters}",
         "signature": f"bonafide=:{b2a_base64(signature, newline=False).decode()}:",
     }
 
 
-def _compose(
-    request: HttpRequest, path: str, query: str, attestation: str | None, digest: str
-) -> tuple[str, str]:
+def _compose(request: HttpRequest, path: str, query: str, attestation: str | None, digest: str) -> tuple[str, str]:
     """Return the component list that this request must cover, and the base's lines for it."""
-    names = '("@method" "@scheme" "@authority" "@path" "@query"'
+    origin, headers = request.origin, request.headers
     lines = (
-        f'"@method": {request.method}\n"@scheme": {request.origin.scheme}\n'
-        f'"@authority": {request.origin.authority}\n"@path": {path}\n"@query": {query}\n'
+        f'"@method": {request.method}\n"@scheme": {origin.scheme}\n"@authority": {origin.authority}\n'
+        f'"@path": {path}\n"@query": {query}\n'
     )
+    names = _LEADING
     if attestation is not None:
-        _require_covered_form(CLIENT_ATTESTATION, attestation)
-        names += ' "oauth-client-attestation"'
+        names = _LEADING_ATTESTED
         lines += f'"oauth-client-attestation": {attestation}\n'
-    for name in _OPTIONAL:
-        value = request.headers.get(name)
-        if value is not None:
-            _require_covered_form(name, value)
-            names += f' "{name}"'
-            lines += f'"{name}": {value}\n'
+    if (value := headers.get("authorization")) is not None:
+        names += ' "authorization"'
+        lines += f'"authorization": {_covered("authorization", value)}\n'
+    if (value := headers.get("cookie")) is not None:
+        names += ' "cookie"'
+        lines += f'"cookie": {_covered("cookie", value)}\n'
+    if (value := headers.get("content-type")) is not None:
+        names += ' "content-type"'
+        lines += f'"content-type": {_covered("content-type", value)}\n'
     return names + ' "content-digest")', f'{lines}"content-digest": {digest}\n'
 
 
-def _require_covered_form(name: str, value: str) -> None:
-    """A line feed in a value would let one component imitate the next (RFC 9421 section 7.5.6)."""
+_LEADING: Final = '("@method" "@scheme" "@authority" "@path" "@query"'
+_LEADING_ATTESTED: Final = f'{_LEADING} "{CLIENT_ATTESTATION}"'
+
+
+def _covered(name: str, value: str) -> str:
+    """Return a value that is one line, or one component could imitate the next (RFC 9421 section 7.5.6)."""
     if len(value) > MAX_HEADER_BYTES:
         raise MalformedEvidence(request_reasons.FIELD_TOO_LARGE, name)
     if not (value.isascii() and value.isprintable()) or value != value.strip():
         raise MalformedEvidence(request_reasons.FIELD_NOT_ASCII, name)
+    return value
 
 
 def _require_fresh(created: int, now: float, max_age: int) -> None:

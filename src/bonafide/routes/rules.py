@@ -139,12 +139,6 @@ def _size(value: object) -> int:
     return int(size[1]) * _SIZES[size[2]]
 
 
-def _false(value: object) -> bool:
-    if value is not False:
-        raise ValueError
-    return value
-
-
 _PARSERS: Final[Mapping[str, tuple[str, Callable[[object], object]]]] = {
     "match": ("match", _text),
     "methods": ("methods", _methods),
@@ -154,7 +148,7 @@ _PARSERS: Final[Mapping[str, tuple[str, Callable[[object], object]]]] = {
     "tier": ("tier", lambda value: Tier(_text(value))),
     "mode": ("enforced_share", _mode),
     "legacy": ("legacy", _legacy),
-    "seal": ("seal", _false),
+    "seal": ("seal", _flag),
     "single_use": ("single_use", _flag),
     "max_body": ("max_body", _size),
     "max_age": ("max_age", _whole),
@@ -165,7 +159,6 @@ _PARSERS: Final[Mapping[str, tuple[str, Callable[[object], object]]]] = {
 }
 _KEYS_WITHOUT_PROOF: Final = frozenset(["match", "methods", "client", "because", "max_body", "upgrade"])
 _NOT_BUILT: Final[Mapping[str, tuple[object, ...] | None]] = {
-    "seal": (True,),
     "fresh": None,
     "proof": ("dpop",),
     "client": ("server",),

@@ -61,6 +61,7 @@ class Route:
     tier: Tier = Tier.AFFIRMING
     enforced_share: float = 1.0
     legacy: Legacy | None = None
+    seal: bool = False
     single_use: bool = True
     max_body: int | None = None
     max_age: int = 60
@@ -73,10 +74,12 @@ class Route:
     def __post_init__(self) -> None:
         """Refuse contradictions: they would read stronger than they are."""
         object.__setattr__(self, "pattern", _compile(self.match))
+        if self.seal:
+            raise ConfigurationError(reasons.ROUTE_NOT_BUILT, f"{self.match}: seal is not built yet")
         if self.client is Client.OPEN and not self.because.strip():
-            refuse(self.match, "an open route says why: because = \"…\"")
-        if not self.single_use and self.methods != {"GET"}:
-            refuse(self.match, "single_use = false is for methods = [\"GET\"] only")
+            refuse(self.match, 'an open route says why: because = "…"')
+        if not self.single_use and self.methods != frozenset(["GET"]):
+            refuse(self.match, 'single_use = false is for methods = ["GET"] only')
         if not 0 < self.max_age <= MAX_PROOF_AGE_S:
             refuse(self.match, f"max_age is 1 to {MAX_PROOF_AGE_S} seconds")
         if self.tier is Tier.CONTRAINDICATED:

@@ -1,0 +1,414 @@
+"""Who is admitted, and why everybody else is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bonafide.admission import (
+    Admitted,
+    AttestationMemory,
+    Decision,
+    Denied,
+    Exempt,
+    Gate,
+    PendingAdmission,
+    Unproven,
+    admit,
+)
+from bonafide.codec import jwk
+from bonafide.http import HttpRequest, Origin
+from bonafide.ports import FirstUse
+from bonafide.proof.content_digest import NO_BODY
+from bonafide.proof.http_signature import HardwareSigner
+from bonafide.reasons import Reason
+from bonafide.reasons import client_attestation as attestation_reasons
+from bonafide.reasons import proof as proof_reasons
+from bonafide.reasons import request as request_reasons
+from bonafide.reasons import route as route_reasons
+from bonafide.reasons import store as store_reasons
+from bonafide.routes import parse_rules
+from bonafide.terms import EvidenceEnvironment, Platform, ProofKind, Tier
+from tests.gate_world import (
+    HARDWARE,
+    JKT,
+    NOW,
+    Banned,
+    HeldKeys,
+    claims,
+    gate,
+    request,
+    session_signer,
+    token,
+    with_headers,
+)
+
+
+def denied(asked: HttpRequest, reason: Reason, at: Gate | None = None, **how: Any) -> Denied:
+    decision = admit(asked, gate=at or gate(), now=how.get("now", NOW))
+    assert isinstance(decision, Denied)
+    assert decision.reason is reason
+    return decision
+
+
+def pending(asked: HttpRequest, at: Gate | None = None, **how: Any) -> PendingAdmission:
+    decision = admit(asked, gate=at or gate(), now=how.get("now", NOW))
+    assert isinstance(decision, PendingAdmission), decision
+    return decision
+
+
+def admitted(asked: HttpRequest, at: Gate | None = None, **how: Any) -> Admitted:
+    decision = pending(asked, at, **how).settle(FirstUse.FIRST)
+    assert isinstance(decision, Admitted)
+    return decision
+
+
+def test_session_proof_is_admitted_and_says_who_it_was() -> None:
+    decision = admitted(request())
+    assert decision.attestation == claims()
+    assert decision.jkt == JKT
+    assert decision.proof is ProofKind.SESSION
+    assert decision.digest == NO_BODY
+    assert decision.route.match == "/api/**"
+
+
+def test_hardware_proof_is_admitted_on_session_and_hardware_routes() -> None:
+    asked = request(signer=HARDWARE)
+    assert admitted(asked).proof is ProofKind.HARDWARE
+    assert admitted(asked, gate({"match": "/api/**", "proof": "hardware"})).proof is ProofKind.HARDWARE
+
+
+def test_session_proof_on_a_hardware_route_is_denied() -> None:
+    denied(request(), route_reasons.PROOF_KIND_TOO_WEAK, gate({"match": "/api/**", "proof": "hardware"}))
+
+
+def test_pending_admission_names_the_use_to_remember() -> None:
+    first, same = pending(request()), pending(request("/api/other"))
+    assert first.created == int(NOW.timestamp())
+    assert len(first.replay_key) == 32
+    assert first.replay_key == same.replay_key
+    assert pending(request(nonce="a" * 22)).replay_key != first.replay_key
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (FirstUse.REPLAYED, proof_reasons.REPLAYED),
+        (FirstUse.FENCED, proof_reasons.FENCED),
+        (FirstUse.UNAVAILABLE, store_reasons.UNAVAILABLE),
+        (FirstUse.CLOCK_APART, store_reasons.CLOCK_APART),
+    ],
+)
+def test_whatever_is_not_a_first_use_is_denied(answer: FirstUse, reason: Reason) -> None:
+    decision = pending(request()).settle(answer)
+    assert isinstance(decision, Denied)
+    assert decision.reason is reason
+    assert decision.attestation == claims()
+
+
+@pytest.mark.parametrize("answer", [None, True, 1, "first?"])
+def test_store_that_answers_nonsense_admits_nothing(answer: Any) -> None:
+    decision = pending(request()).settle(answer)
+    assert isinstance(decision, Denied)
+    assert decision.reason is store_reasons.UNAVAILABLE
+
+
+def test_repeatable_get_route_is_admitted_without_a_store() -> None:
+    at = gate({"match": "/api/**", "methods": ["GET"], "single_use": False})
+    assert isinstance(admit(request(), gate=at, now=NOW), Admitted)
+
+
+def test_path_that_no_rule_names_is_denied() -> None:
+    assert denied(request("/admin"), route_reasons.NOT_LISTED).route is None
+    denied(request(method="POST"), route_reasons.NOT_LISTED, gate({"match": "/api/config", "methods": ["GET"]}))
+
+
+@pytest.mark.parametrize(
+    "target", ["/api//config", "/api/./config", "/api/config?", "/api/%63onfig", "/api/x;y", "/api\\x"]
+)
+def test_target_in_another_spelling_is_denied_before_any_route_is_looked_up(target: str) -> None:
+    open_gate = gate({"match": "/**", "client": "open", "because": "everything"})
+    decision = denied(replace(request(), target=target), request_reasons.TARGET_NOT_CANONICAL, open_gate)
+    assert decision.route is None
+
+
+def test_method_in_another_spelling_is_denied_on_every_route() -> None:
+    open_gate = gate({"match": "/**", "client": "open", "because": "everything"})
+    denied(replace(request(), method="get"), request_reasons.METHOD_MALFORMED, open_gate)
+
+
+@pytest.mark.parametrize("client", ["open", "browser"])
+def test_open_and_browser_routes_are_exempt_and_claim_nothing(client: str) -> None:
+    at = gate({"match": "/api/**", "client": client, "because": "public"})
+    bare = with_headers(request(), oauth_client_attestation=None, signature=None, signature_input=None)
+    assert isinstance(admit(bare, gate=at, now=NOW), Exempt)
+    assert isinstance(admit(request(), gate=at, now=NOW), Exempt)
+
+
+def test_request_without_attestation_is_denied() -> None:
+    denied(with_headers(request(), oauth_client_attestation=None), attestation_reasons.MISSING)
+
+
+@pytest.mark.parametrize("value", ["", "x", "a.b.c", "é", "\udce9", "x" * 9000])
+def test_malformed_attestation_is_denied(value: str) -> None:
+    denied(with_headers(request(), oauth_client_attestation=value), attestation_reasons.MALFORMED)
+
+
+def test_two_attestations_joined_by_the_server_are_denied() -> None:
+    denied(with_headers(request(), oauth_client_attestation=f"{token()},{token()}"), attestation_reasons.MALFORMED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"app": "other"}, attestation_reasons.APP_REFUSED),
+        ({"environment": EvidenceEnvironment.DEVELOPMENT}, attestation_reasons.ENVIRONMENT_REFUSED),
+        ({"environment": EvidenceEnvironment.DEBUG}, attestation_reasons.ENVIRONMENT_REFUSED),
+        ({"issuer": "https://evil.example"}, attestation_reasons.ISSUER_MISMATCH),
+        ({"audience": "https://other.example"}, attestation_reasons.AUDIENCE_MISMATCH),
+        ({"gate_key": "20261031-b"}, proof_reasons.SESSION_KEY_UNKNOWN),
+        ({"tier": Tier.WARNING}, route_reasons.TIER_TOO_LOW),
+        ({"tier": Tier.CONTRAINDICATED}, route_reasons.TIER_TOO_LOW),
+    ],
+    ids=str,
+)
+def test_attestation_that_this_gate_does_not_admit_is_denied(changes: dict[str, Any], reason: Reason) -> None:
+    held = claims(**changes)
+    denied(request(attestation=token(**changes), signer=session_signer(held)), reason)
+
+
+def test_app_and_environment_are_denied_before_the_proof_is_looked_at() -> None:
+    """PROTOCOL section 3: refused before the proof."""
+    for changes, reason in (
+        ({"app": "other"}, attestation_reasons.APP_REFUSED),
+        ({"environment": EvidenceEnvironment.DEBUG}, attestation_reasons.ENVIRONMENT_REFUSED),
+    ):
+        denied(with_headers(request(attestation=token(**changes)), signature="nonsense"), reason)
+
+
+def test_gate_of_staging_admits_what_its_operator_named() -> None:
+    at = gate(environments=frozenset([EvidenceEnvironment.DEBUG]))
+    held = claims(environment=EvidenceEnvironment.DEBUG)
+    admitted(request(attestation=token(environment=EvidenceEnvironment.DEBUG), signer=session_signer(held)), at)
+    denied(request(), attestation_reasons.ENVIRONMENT_REFUSED, at)
+
+
+def test_stolen_attestation_without_the_key_is_denied() -> None:
+    thief = HardwareSigner(ec.derive_private_key(666, ec.SECP256R1()), JKT)
+    denied(request(signer=thief), proof_reasons.SIGNATURE_INVALID)
+    own = ec.derive_private_key(666, ec.SECP256R1())
+    honest_name = HardwareSigner(own, jwk.thumbprint(jwk.from_public(own.public_key())))
+    denied(request(signer=honest_name), proof_reasons.KEY_MISMATCH)
+
+
+def test_session_of_another_attestation_is_denied() -> None:
+    """Same instance, same sid, other expiry: the session key depends on it."""
+    older = claims(expires_at=NOW + timedelta(minutes=3))
+    denied(request(signer=session_signer(older)), proof_reasons.SIGNATURE_INVALID)
+
+
+@pytest.mark.parametrize("remembered", [False, True], ids=["first", "again"])
+class TestLookedAtEveryTime:
+    """Remembering a verified attestation skips its signature and nothing else."""
+
+    def world(self, *rules: dict[str, object], remembered: bool) -> Gate:
+        at = gate(*rules)
+        if remembered:
+            admitted(request(), replace(at, routes=parse_rules([{"match": "/api/**"}])))
+        return at
+
+    def test_expiry(self, *, remembered: bool) -> None:
+        at = self.world(remembered=remembered)
+        late = NOW + timedelta(minutes=4)
+        asked = request(created=int(late.timestamp()))
+        denied(asked, attestation_reasons.EXPIRED, at, now=late)
+        denied(asked, attestation_reasons.EXPIRED, at, now=late)
+
+    @pytest.mark.parametrize("name", ["aW5zdGFuY2UtMDAwMDAwMQ", JKT])
+    def test_ban(self, name: str, *, remembered: bool) -> None:
+        at = self.world(remembered=remembered)
+        decision = denied(request(), attestation_reasons.REVOKED, replace(at, revocations=Banned({name})))
+        assert decision.attestation == claims()
+
+    def test_route(self, *, remembered: bool) -> None:
+        at = self.world({"match": "/api/**", "min_os": "19"}, remembered=remembered)
+        denied(request(), route_reasons.OS_VERSION_TOO_OLD, at)
+
+    def test_proof(self, *, remembered: bool) -> None:
+        at = self.world(remembered=remembered)
+        denied(with_headers(request(), signature="bonafide=:AAAA:"), proof_reasons.SIGNATURE_MALFORMED, at)
+
+
+def test_remembered_attestation_skips_its_signature_only() -> None:
+    at = gate()
+    admitted(request(), at)
+    no_keys = replace(at, keys=HeldKeys(published={}))
+    admitted(request(), no_keys)
+    denied(request(), attestation_reasons.KEY_UNKNOWN, replace(no_keys, memory=AttestationMemory()))
+
+
+def test_refused_attestation_is_not_remembered() -> None:
+    at = gate()
+    denied(request(attestation=token(app="other")), attestation_reasons.APP_REFUSED, at)
+    denied(
+        request(attestation=token(environment=EvidenceEnvironment.DEBUG)), attestation_reasons.ENVIRONMENT_REFUSED, at
+    )
+    assert len(at.memory) == 0
+
+
+def test_memory_is_bounded_and_forgets_what_expired() -> None:
+    at = gate(memory=AttestationMemory(max_entries=2))
+    held = claims()
+    for letter in "AEIMQ":
+        held = claims(sid="A" * 20 + f"{letter}A")
+        admitted(request(attestation=token(sid=held.sid), signer=session_signer(held)), at)
+        assert len(at.memory) <= 2
+    admitted(request(attestation=token(sid=held.sid), signer=session_signer(held)), at)
+    late = NOW + timedelta(minutes=4)
+    denied(request(attestation=token(sid=held.sid)), attestation_reasons.EXPIRED, at, now=late)
+    assert len(at.memory) == 1
+
+
+def test_gate_key_that_arrives_later_is_used() -> None:
+    keys = HeldKeys(secrets={})
+    at = gate(keys=keys)
+    denied(request(), proof_reasons.SESSION_KEY_UNKNOWN, at)
+    keys.secrets.update(HeldKeys().secrets)
+    admitted(request(), at)
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes", "reason"),
+    [
+        ({"tier": "affirming"}, {"tier": Tier.WARNING}, route_reasons.TIER_TOO_LOW),
+        ({"tier": "warning"}, {"tier": Tier.NONE}, route_reasons.TIER_TOO_LOW),
+        ({"tier": "none"}, {"tier": Tier.CONTRAINDICATED}, route_reasons.TIER_TOO_LOW),
+        ({"platforms": ["android", "macos"]}, {}, route_reasons.PLATFORM_REFUSED),
+        ({"min_version": "2.4"}, {}, route_reasons.APP_VERSION_TOO_OLD),
+        ({"min_version": "2"}, {"app_version": "2.3-beta"}, route_reasons.APP_VERSION_TOO_OLD),
+        ({"min_os": "18.2"}, {}, route_reasons.OS_VERSION_TOO_OLD),
+        ({"min_os": "18"}, {"os_version": ""}, route_reasons.OS_VERSION_TOO_OLD),
+    ],
+    ids=str,
+)
+def test_instance_below_what_the_route_demands_is_denied(
+    rule: dict[str, object], changes: dict[str, Any], reason: Reason
+) -> None:
+    held = claims(**changes)
+    asked = request(attestation=token(**changes), signer=session_signer(held))
+    denied(asked, reason, gate({"match": "/api/**", **rule}))
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes"),
+    [
+        ({"tier": "warning"}, {"tier": Tier.WARNING}),
+        ({"tier": "none"}, {"tier": Tier.NONE}),
+        ({"platforms": ["ios"]}, {"platform": Platform.IOS}),
+        ({"min_version": "2.3.1"}, {}),
+        ({"min_os": "18.1.0"}, {}),
+    ],
+    ids=str,
+)
+def test_instance_that_just_meets_the_demand_is_admitted(rule: dict[str, object], changes: dict[str, Any]) -> None:
+    held = claims(**changes)
+    admitted(request(attestation=token(**changes), signer=session_signer(held)), gate({"match": "/api/**", **rule}))
+
+
+def test_tier_is_not_told_to_whoever_has_no_proof() -> None:
+    """A thief of an attestation learns nothing about the route's demands."""
+    at = gate({"match": "/api/**", "min_os": "19"})
+    denied(with_headers(request(), signature="bonafide=:AAAA:"), proof_reasons.SIGNATURE_MALFORMED, at)
+
+
+def test_slow_upload_route_takes_older_proofs_and_others_do_not() -> None:
+    late = NOW + timedelta(seconds=200)
+    admitted(request(), gate({"match": "/api/**", "max_age": 300}), now=late)
+    admitted(request(signer=HARDWARE), gate({"match": "/api/**", "max_age": 300}), now=late)
+    denied(request(), proof_reasons.CREATED_TOO_OLD, now=late)
+    denied(request(signer=HARDWARE), proof_reasons.CREATED_TOO_OLD, now=late)
+
+
+def test_proof_made_in_the_future_is_denied() -> None:
+    denied(request(created=int(NOW.timestamp()) + 6), proof_reasons.CREATED_IN_FUTURE)
+
+
+def test_upgrade_passes_on_the_route_that_allows_it() -> None:
+    asked = with_headers(request(), upgrade="websocket")
+    denied(asked, request_reasons.UPGRADE)
+    admitted(asked, gate({"match": "/api/**", "upgrade": True}))
+
+
+def test_request_in_a_refused_form_is_denied() -> None:
+    denied(with_headers(request(), content_encoding="gzip"), request_reasons.CONTENT_CODING)
+
+
+LEGACY = {"match": "/api/**", "legacy": {"until": date(2026, 12, 1), "max_share": 0.2}}
+BARE = with_headers(request(), oauth_client_attestation=None, signature=None, signature_input=None, content_digest=None)
+
+
+def test_old_app_passes_a_legacy_route_unproven() -> None:
+    assert isinstance(admit(BARE, gate=gate(LEGACY), now=NOW), Unproven)
+    denied(BARE, attestation_reasons.MISSING)
+
+
+def test_legacy_ends_on_its_date() -> None:
+    end = NOW.replace(month=12, day=1, hour=0)
+    assert isinstance(admit(BARE, gate=gate(LEGACY), now=end - timedelta(seconds=1)), Unproven)
+    denied(BARE, route_reasons.LEGACY_ENDED, gate(LEGACY), now=end)
+
+
+@pytest.mark.parametrize("kept", ["signature", "signature-input"])
+def test_half_a_proof_is_no_old_app(kept: str) -> None:
+    denied(with_headers(BARE, **{kept: "x"}), attestation_reasons.MISSING, gate(LEGACY))
+
+
+def test_failed_proof_does_not_fall_back_to_legacy() -> None:
+    denied(with_headers(request(), signature="bonafide=:AAAA:"), proof_reasons.SIGNATURE_MALFORMED, gate(LEGACY))
+
+
+def test_request_signed_for_another_origin_is_denied() -> None:
+    other = Origin(scheme="https", authority="staging.example.com")
+    denied(replace(request(), origin=other), proof_reasons.SIGNATURE_INVALID)
+
+
+GATE = gate()
+NAMES = st.sampled_from(
+    [
+        "oauth-client-attestation",
+        "signature",
+        "signature-input",
+        "content-digest",
+        "authorization",
+        "cookie",
+        "content-type",
+        "content-encoding",
+        "upgrade",
+        "trailer",
+        "x-http-method-override",
+        "host",
+    ]
+)
+ANY = st.text(max_size=30)
+
+
+@settings(max_examples=10_000, derandomize=True, deadline=None, database=None)
+@given(
+    method=ANY | st.just("GET"),
+    target=ANY | st.just("/api/x"),
+    headers=st.dictionaries(NAMES, ANY, max_size=6),
+    keep=st.booleans(),
+)
+def test_no_request_of_any_shape_raises_or_is_admitted(
+    method: str, target: str, headers: dict[str, str], *, keep: bool
+) -> None:
+    base = dict(request().headers) if keep else {}
+    asked = HttpRequest(method=method, origin=request().origin, target=target, headers={**base, **headers})
+    decision: Decision = admit(asked, gate=GATE, now=NOW)
+    assert isinstance(decision, Denied) or (keep and not headers)
