@@ -78,13 +78,14 @@ class ChallengeScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """A challenge that this service issued, and when it ends.
+    """A challenge that this service issued, what for, and when it ends.
 
     `text` is the wire form, `digest` its SHA-256 (what stores know it by), `order` its expiry in
     microseconds since the epoch: of two renewals of one instance the greater is the later.
     """
 
     text: str
+    purpose: Purpose
     digest: bytes
     order: int
     expires_at: datetime
@@ -100,7 +101,7 @@ def issue(
     order = order_of(expires_at)
     head = bytes([_VERSION]) + random(_RANDOM_BYTES) + order.to_bytes(_EXPIRY_BYTES, "big")
     raw = head + _mac(key, head, scope)
-    return _challenge(base64url.encode(raw), order)
+    return _challenge(base64url.encode(raw), scope.purpose, order)
 
 
 def verify(text: str, key: ChallengeKey, *, scope: ChallengeScope, now: datetime) -> Challenge:
@@ -124,7 +125,7 @@ def verify(text: str, key: ChallengeKey, *, scope: ChallengeScope, now: datetime
     if not hmac.compare_digest(mac, _mac(key, head, scope)):
         raise VerificationFailed(reasons.MAC_MISMATCH)
     # Only behind the MAC is the expiry ours, and so a time that exists.
-    challenge = _challenge(text, int.from_bytes(head[-_EXPIRY_BYTES:], "big"))
+    challenge = _challenge(text, scope.purpose, int.from_bytes(head[-_EXPIRY_BYTES:], "big"))
     if challenge.expires_at <= now:
         raise VerificationFailed(reasons.EXPIRED)
     return challenge
@@ -135,9 +136,9 @@ def order_of(expires_at: datetime) -> int:
     return (expires_at - _EPOCH) // _TICK
 
 
-def _challenge(text: str, order: int) -> Challenge:
+def _challenge(text: str, purpose: Purpose, order: int) -> Challenge:
     digest = hashlib.sha256(text.encode("ascii")).digest()
-    return Challenge(text=text, digest=digest, order=order, expires_at=_EPOCH + order * _TICK)
+    return Challenge(text=text, purpose=purpose, digest=digest, order=order, expires_at=_EPOCH + order * _TICK)
 
 
 def _mac(key: ChallengeKey, head: bytes, scope: ChallengeScope) -> bytes:
