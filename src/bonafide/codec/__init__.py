@@ -1,1 +1,1 @@
-
+"""Strict, bounded parsers: bytes in, values out, nothing proven but the form."""

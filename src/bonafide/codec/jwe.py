@@ -60,8 +60,8 @@ def encrypt(
     protected = base64url.encode(json.dump({"alg": _ALG, "enc": _ENC, "epk": epk, **header}))
     content_key = _agree(ephemeral, recipient)
     sealed = AESGCM(content_key).encrypt(iv, payload, protected.encode("ascii"))
-    parts = (iv, sealed[:-_TAG_OCTETS], sealed[-_TAG_OCTETS:])
-    return ".".join((protected, "", *map(base64url.encode, parts)))
+    ciphertext, tag = sealed[:-_TAG_OCTETS], sealed[-_TAG_OCTETS:]
+    return ".".join((protected, "", *map(base64url.encode, (iv, ciphertext, tag))))
 
 
 def decrypt(
@@ -79,12 +79,7 @@ def decrypt(
     `jose.decryption_failed`; `Misuse` (`jose.key_unfit`).
     """
     parsed = _parse(token, max_bytes=max_bytes)
-    content_key = _agree(key, parsed.epk)
-    try:
-        payload = AESGCM(content_key).decrypt(parsed.iv, parsed.ciphertext + parsed.tag, parsed.additional_data)
-    except InvalidTag:
-        raise VerificationFailed(reasons.DECRYPTION_FAILED) from None
-    return parsed.header, payload
+    return parsed.header, _open(_agree(key, parsed.epk), parsed)
 
 
 def concat_kdf(secret: bytes, *, algorithm: str, octets: int, apu: bytes = b"", apv: bytes = b"") -> bytes:
@@ -133,6 +128,13 @@ def _ephemeral_key(header: Mapping[str, object]) -> ec.EllipticCurvePublicKey:
     if not isinstance(epk, dict):
         raise VerificationFailed(reasons.HEADER_REFUSED, "no epk")
     return jwk.parse_public(epk)
+
+
+def _open(content_key: bytes, parsed: _Jwe) -> bytes:
+    try:
+        return AESGCM(content_key).decrypt(parsed.iv, parsed.ciphertext + parsed.tag, parsed.additional_data)
+    except InvalidTag:
+        raise VerificationFailed(reasons.DECRYPTION_FAILED) from None
 
 
 def _agree(private: ec.EllipticCurvePrivateKey, public: ec.EllipticCurvePublicKey) -> bytes:

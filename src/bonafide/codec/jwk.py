@@ -66,8 +66,10 @@ def thumbprint(jwk: Mapping[str, str]) -> str:
 
 
 def _coordinate(value: object) -> bytes:
-    if isinstance(value, str):
-        octets = base64url.decode(value)
-        if len(octets) == _COORDINATE_OCTETS:
-            return octets
-    raise MalformedEvidence(reasons.JWK_MALFORMED, "a coordinate that is not 32 octets in base64url")
+    try:
+        octets = base64url.decode(value) if isinstance(value, str) else b""
+    except MalformedEvidence:
+        octets = b""
+    if len(octets) != _COORDINATE_OCTETS:
+        raise MalformedEvidence(reasons.JWK_MALFORMED, "a coordinate that is not 32 octets in base64url")
+    return octets
