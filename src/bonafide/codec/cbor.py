@@ -2,7 +2,8 @@
 
 The profile is what App Attest objects need and nothing more: integers of at most 64 bits, byte and
 text strings, arrays, maps with text or integer keys, false, true and null; definite lengths only,
-no repeated keys, at most 16 levels, no tags, no floats, no undefined or unassigned simple values.
+no repeated keys, at most 16 levels (an empty array or map opens none), no tags, no floats, no
+undefined or unassigned simple values.
 Lengths need not be in their shortest form: nothing here is compared as encoded bytes, and what was
 signed is hashed as it came. A value is returned as exact `int`, `bytes`, `str`, `list`, `dict`,
 `bool` or None; because no boolean can be a key, `1` and `True` never name one entry.

@@ -85,6 +85,10 @@ class SecureEnclave:
         """Return the public key as X9.63. The real service does not show it; tests want it."""
         return x963(self._key(key_id).private_key.public_key())
 
+    def private_key(self, key_id: str) -> ec.EllipticCurvePrivateKey:
+        """Return the private key, which no real device gives away; who makes bad evidence wants it."""
+        return self._key(key_id).private_key
+
     def attest_key(self, key_id: str, client_data_hash: bytes, *, now: datetime) -> bytes:
         """Return the attestation object of a key that was not attested before. Raises `InvalidKey`."""
         self.attest_calls += 1

@@ -70,8 +70,8 @@ def parse_certificate(der: bytes, *, place: str) -> Certificate:
         issuer = certificate.issuer
     except (ValueError, x509.InvalidVersion, x509.DuplicateExtension, UnsupportedAlgorithm):
         raise MalformedEvidence(reasons.CERTIFICATE_MALFORMED, place) from None
-    if certificate.version is not x509.Version.v3 or not isinstance(public_key, ec.EllipticCurvePublicKey):
-        raise MalformedEvidence(reasons.CERTIFICATE_MALFORMED, f"{place}: not X.509 v3 with an elliptic-curve key")
+    if not isinstance(public_key, ec.EllipticCurvePublicKey):
+        raise MalformedEvidence(reasons.CERTIFICATE_MALFORMED, f"{place}: not an elliptic-curve key")
     return Certificate(
         place=place, certificate=certificate, issuer=issuer, extensions=extensions, public_key=public_key
     )
@@ -115,8 +115,9 @@ class KnownIntermediates:
     def remember(self, intermediate: Intermediate) -> None:
         """Keep an intermediate that `verify_chain` proved."""
         # A new dict instead of a changed one: threads that read or write meanwhile lose an entry at worst.
-        entries = [*self._entries.values(), intermediate][-self._max_entries :]
-        self._entries = {entry.sha256: entry for entry in entries}
+        entries = {**self._entries, intermediate.sha256: intermediate}
+        surplus = max(0, len(entries) - self._max_entries)
+        self._entries = dict(list(entries.items())[surplus:])
 
 
 def verify_chain(

@@ -1,0 +1,63 @@
+"""Write the vectors, and the page that says which vector holds which check.
+
+    .venv/bin/python -m tests.vectors.build
+
+Deterministic: keys come from seeds, signatures from RFC 6979, so that a second run changes nothing. A
+vector that is no longer built is removed; folders of areas that are not built here are left alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bonafide.testing.vectors import load
+from tests.vectors import assertions, attestations, formats, page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bonafide.testing.vectors import Vector
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+AREAS: Final = ("app_assertion", "app_attest", "cbor", "debug", "der")
+
+
+def build() -> Iterator[Vector]:
+    """Yield every vector of these areas."""
+    yield from attestations.build()
+    yield from assertions.build()
+    yield from formats.build()
+
+
+def files() -> dict[str, str]:
+    """Return the text of each file, by its path below the directory of vectors."""
+    texts: dict[str, str] = {}
+    for vector in build():
+        path = f"{vector.name}.json"
+        if path in texts:
+            message = f"two vectors are called {vector.name}"
+            raise ValueError(message)
+        texts[path] = vector.dump()
+    return texts
+
+
+def main() -> None:
+    """Write what differs, and remove what is no longer built."""
+    directory, texts = ROOT / "vectors", files()
+    for area in AREAS:
+        for path in (directory / area).rglob("*.json"):
+            if path.relative_to(directory).as_posix() not in texts:
+                path.unlink()
+    for name, text in texts.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="ascii")
+    page_path = ROOT / page.PATH
+    page_path.parent.mkdir(parents=True, exist_ok=True)
+    vectors = [vector for area in AREAS for vector in load(directory, area)]
+    page_path.write_text(page.text(vectors), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""What reads the vectors of each area: the public function, with the vector's input as its arguments."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Final
+
+import cbor2
+
+from bonafide.codec import cbor, der
+from bonafide.evidence.app_attest import KnownIntermediates, verify_assertion, verify_attestation
+from bonafide.evidence.debug import DebugSecret, UnsafeDebugEvidence, verify_debug_evidence
+from bonafide.terms import Environment, EvidenceEnvironment
+from bonafide.testing.vectors import encode
+from bonafide.trust import Anchor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bonafide.testing.vectors import Vector
+
+
+def judge(vector: Vector) -> Mapping[str, object]:
+    """Return what the vector's input proves, or raise what refuses it."""
+    return JUDGES[vector.area](vector)
+
+
+def judge_attestation(vector: Vector, known: KnownIntermediates | None = None) -> Mapping[str, object]:
+    """Verify an attestation."""
+    return verify_attestation(
+        vector.octets("attestation"),
+        client_data_hash=vector.octets("client_data_hash"),
+        key_id=vector.octets("key_id"),
+        app_id=vector.text("app_id"),
+        environments=frozenset(EvidenceEnvironment(name) for name in vector.texts("environments")),
+        anchors=[
+            Anchor.from_certificate(base64.b64decode(text), name="vector", source="vector")
+            for text in vector.texts("anchors")
+        ],
+        now=vector.moment(),
+        known_intermediates=known,
+    ).as_json()
+
+
+def judge_assertion(vector: Vector) -> Mapping[str, object]:
+    """Verify an assertion."""
+    return verify_assertion(
+        vector.octets("assertion"),
+        client_data_hash=vector.octets("client_data_hash"),
+        public_key=vector.octets("public_key"),
+        app_id=vector.text("app_id"),
+        last_counter=vector.number("last_counter"),
+    ).as_json()
+
+
+def judge_cbor(vector: Vector) -> Mapping[str, object]:
+    """Parse CBOR, and tell the value as its shortest encoding."""
+    return {"shortest": encode(cbor2.dumps(cbor.parse(vector.octets("cbor"), max_bytes=vector.number("max_bytes"))))}
+
+
+def judge_der(vector: Vector) -> Mapping[str, object]:
+    """Read one of Apple's extensions."""
+    octets = vector.octets("der")
+    if vector.text("reader") == "nonce":
+        return {"nonce": encode(der.read_nonce(octets))}
+    numbers = vector.input["numbers"]
+    assert isinstance(numbers, list)
+    return {"texts": {str(number): text for number, text in der.read_tagged_texts(octets, numbers).items()}}
+
+
+def judge_debug(vector: Vector) -> Mapping[str, object]:
+    """Verify debug evidence, under a policy for staging, or under none where `secrets` is null."""
+    evidence, secrets = vector.input["evidence"], vector.input["secrets"]
+    assert isinstance(evidence, dict)
+    policy = None
+    if isinstance(secrets, list):
+        policy = UnsafeDebugEvidence(
+            environment=Environment.STAGING,
+            secrets=tuple(
+                DebugSecret(app=entry["app"], name=entry["name"], secret=base64.b64decode(entry["secret"]))
+                for entry in secrets
+            ),
+        )
+    return verify_debug_evidence(
+        evidence,
+        client_data_hash=vector.octets("client_data_hash"),
+        app=vector.text("app"),
+        policy=policy,
+        now=vector.moment(),
+    ).as_json()
+
+
+JUDGES: Final[Mapping[str, Callable[[Vector], Mapping[str, object]]]] = {
+    "app_assertion": judge_assertion,
+    "app_attest": judge_attestation,
+    "cbor": judge_cbor,
+    "debug": judge_debug,
+    "der": judge_der,
+}

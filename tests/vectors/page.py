@@ -1,0 +1,61 @@
+"""The reference page: check, reason, the vectors that hold it, the test that reads them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bonafide import reasons
+from bonafide.testing.vectors import ACCEPT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from bonafide.testing.vectors import Vector
+
+PATH: Final = Path("docs/reference/vectors.md")
+TEST: Final = "test_every_vector_gets_its_verdict"
+
+_HEAD: Final = """\
+# Vectors
+
+<!-- Written by `python -m tests.vectors.build`. Edit the builder. -->
+
+Each file below `vectors/` is one input with its verdict: `comment`, `now`, `input`, `expect` ("accept" or a
+reason code), `claims`. Octets are base64. A vector that must be refused differs from one that must be
+accepted in exactly one respect, and is signed again by the fake Apple of `bonafide.testing` where that
+respect is signed. `{test}` in `tests/vectors/test_verdicts.py` reads every vector
+under its name, `test_a_remembered_intermediate_changes_no_verdict` every attestation twice more. Swift reads
+the same files.
+"""
+
+_TITLES: Final = {
+    "app_attest": "Attestation (Apple, Validating apps that connect to your server)",
+    "app_assertion": "Assertion (Apple, Validating apps that connect to your server)",
+    "cbor": "CBOR (RFC 8949)",
+    "der": "DER in Apple's extensions (ITU-T X.690)",
+    "debug": "Debug evidence",
+}
+
+
+def text(vectors: Sequence[Vector]) -> str:
+    """Return the page. Raises `ValueError` for a reason of these areas that no vector expects."""
+    parts = [_HEAD.format(test=TEST)]
+    for area, title in _TITLES.items():
+        parts.append(f"\n## {title}\n\n| check | reason | vectors | test |\n|---|---|---|---|\n")
+        parts += _rows(area, [vector for vector in vectors if vector.area == area])
+    return "".join(parts)
+
+
+def _rows(area: str, vectors: Iterable[Vector]) -> Iterator[str]:
+    by_verdict: dict[str, list[str]] = defaultdict(list)
+    for vector in vectors:
+        by_verdict[vector.expect].append(f"`{vector.name}`")
+    yield f"| all hold | accept | {' '.join(by_verdict.pop(ACCEPT))} | `{TEST}` |\n"
+    for code, reason in reasons.by_code().items():
+        if code.startswith(f"{area}.") and code not in by_verdict:
+            message = f"no vector expects {code}"
+            raise ValueError(message)
+        if code in by_verdict:
+            yield f"| {reason.spec} | [{code}](reasons.md) | {' '.join(by_verdict[code])} | `{TEST}` |\n"
