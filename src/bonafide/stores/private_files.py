@@ -45,20 +45,23 @@ def own_directory(path: Path) -> None:
 def read(path: Path) -> bytes | None:
     """Return what the file holds, or None where there is none.
 
-    Raises `ConfigurationError` (`configuration.keys_unsafe`) for a symbolic link, anything but a
-    regular file, a file of another owner, or one that its group or others may touch; `OSError` where
+    Raises `ConfigurationError` (`configuration.keys_unsafe`) for anything but a regular file, a file of
+    another owner, or one that its group or others may touch; `OSError` for a symbolic link, and where
     the system refuses.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
             raise ConfigurationError(reasons.KEYS_UNSAFE, f"{path} is not a small regular file")
         _refuse_others(path, status)
-        return file.read()
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
