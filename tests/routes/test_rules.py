@@ -55,6 +55,11 @@ def test_every_key_is_read() -> None:
     assert route.upgrade
 
 
+def test_date_may_be_text_because_json_has_no_dates() -> None:
+    (route,) = parse_rules([{"match": "/a", "legacy": {"until": "2027-03-01", "max_share": 1}}])
+    assert route.legacy == Legacy(until=date(2027, 3, 1), max_share=1.0)
+
+
 def test_what_is_not_said_is_the_strict_choice() -> None:
     (route,) = parse_toml('[[route]]\nmatch = "/api"')
     assert route.client is Client.APP
@@ -111,7 +116,9 @@ def test_key_of_a_later_feature_is_refused_in_these_words(line: str) -> None:
         "legacy = { until = 2027-03-01, max_share = 0 }",
         "legacy = { until = 2027-03-01, max_share = 1.5 }",
         "legacy = { until = 2027-03-01, max_share = true }",
-        'legacy = { until = "2027-03-01", max_share = 0.2 }',
+        'legacy = { until = "2027-3-1", max_share = 0.2 }',
+        'legacy = { until = "2027-02-30", max_share = 0.2 }',
+        'legacy = { until = "20270301", max_share = 0.2 }',
         "legacy = { until = 2027-03-01T00:00:00Z, max_share = 0.2 }",
         "legacy = { until = 2027-03-01, max_share = 0.2, also = 1 }",
         'seal = "yes"',

@@ -58,6 +58,7 @@ def parse_version(text: str) -> tuple[int, ...]:
 
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,9})(B|KiB|MiB|GiB)")
 _SIZES: Final = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SHARE: Final = re.compile(r"([1-9][0-9]?)%")
 
 
@@ -127,6 +128,8 @@ def _legacy(value: object) -> Legacy:
     if not isinstance(value, Mapping) or set(value) != {"until", "max_share"}:
         raise TypeError
     until, share = value["until"], value["max_share"]
+    if isinstance(until, str) and _DATE.fullmatch(until):  # JSON has no dates
+        until = date.fromisoformat(until)
     if type(until) is not date or isinstance(share, bool) or not isinstance(share, int | float):
         raise TypeError
     return Legacy(until=until, max_share=float(share))
