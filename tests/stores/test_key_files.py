@@ -345,6 +345,33 @@ def test_a_disk_that_is_full_is_logged_while_the_keys_at_hand_serve_and_stops_th
     assert files.current(_NOON + 2 * _DAY).serves(["https://api.example.com"], _NOON + 2 * _DAY)
 
 
+def test_a_lookup_survives_a_file_system_that_fails_while_the_keys_at_hand_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = _Clock()
+    files = _files(tmp_path / "keys", clock=clock)
+    ring = files.current(_NOON)
+
+    def exhausted(_path: Path) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(private_files, "read", exhausted)
+    clock.now += timedelta(minutes=1)
+    assert files.find("unknown") is None
+    assert "Too many open files" in caplog.text
+    assert files.find(ring.signing[0].key.kid) is not None
+    assert "Too many open files" in _refused(lambda: _files(tmp_path / "keys").current(_NOON))
+
+
+def test_a_file_that_was_opened_to_others_stops_the_next_lookup(tmp_path: Path) -> None:
+    clock = _Clock()
+    files = _files(tmp_path / "keys", clock=clock)
+    files.current(_NOON)
+    (_home(tmp_path / "keys") / "gate.json").chmod(0o644)
+    clock.now += timedelta(minutes=1)
+    assert "open to its group" in _refused(lambda: files.secret("unknown"))
+
+
 # The service key
 
 

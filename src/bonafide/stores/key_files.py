@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +30,7 @@ from bonafide.reasons import configuration as reasons
 from bonafide.stores import key_text, private_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from bonafide.keys import VerificationKey
@@ -55,8 +54,8 @@ class KeyFiles:
 
     One object serves all threads of a process; other processes, on this host or on one that mounts the same
     directory, have their own. Whoever finds a key due writes it under the directory's lock, and everybody goes
-    by the file. A file system that cannot be written while the keys at hand still serve is logged and
-    tried again; keys that do not serve stop the caller with `configuration.keys_unsafe`.
+    by the file. While the keys at hand still serve, a file system that fails is logged and tried again; a file
+    that is malformed or open to others stops the caller at once, with `configuration.keys_unsafe`.
     """
 
     def __init__(
@@ -119,27 +118,26 @@ class KeyFiles:
 
     def _load(self, now: datetime) -> KeyRing:
         self._read_at = now
-        with _refusals(self._home):
+        ring = self._ring
+        try:
             for level in self._directories:
                 private_files.own_directory(level)
             ring = self._read()
-        if self._due(ring, now):
-            ring = self._rotate(ring, now)
+            if self._due(ring, now):
+                ring = self._rotate(now)
+        except OSError as error:
+            if ring is None or not ring.serves(self._audiences, now):
+                raise _refused(self._home, error) from error
+            _log.warning("keys cannot be read again or rotated: %s: %s", self._home, error.strerror)
         self._ring = ring
         return ring
 
-    def _rotate(self, ring: KeyRing, now: datetime) -> KeyRing:
-        try:
-            with private_files.exclusively(self._home):
-                private_files.remove_unfinished(self._home)
-                self._write_due_signing_keys(now)
-                self._write_due_gate_keys(now)
-                return self._read()
-        except OSError as error:
-            if not ring.serves(self._audiences, now):
-                raise _refused(self._home, error) from error
-            _log.warning("keys are due and cannot be written: %s: %s", self._home, error.strerror)
-            return ring
+    def _rotate(self, now: datetime) -> KeyRing:
+        with private_files.exclusively(self._home):
+            private_files.remove_unfinished(self._home)
+            self._write_due_signing_keys(now)
+            self._write_due_gate_keys(now)
+            return self._read()
 
     def _read(self) -> KeyRing:
         signing, gate = private_files.read(self._signing), private_files.read(self._gate)
@@ -186,12 +184,14 @@ class ServiceKeyFile:
         Raises `ConfigurationError` (`configuration.keys_unsafe`).
         """
         if self._ring is None:
-            with _refusals(self._path):
+            try:
                 for level in self._directories:
                     private_files.own_directory(level)
                 data = private_files.read(self._path)
                 if data is None:
                     data = self._make()
+            except OSError as error:
+                raise _refused(self._path, error) from error
             self._ring = key_text.parse_service_key(data, str(self._path))
         return self._ring
 
@@ -222,11 +222,3 @@ def _directory_name(app: str) -> str:
 
 def _refused(path: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(reasons.KEYS_UNSAFE, f"{path}: {error.strerror}")
-
-
-@contextmanager
-def _refusals(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _refused(path, error) from error
