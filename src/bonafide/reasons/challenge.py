@@ -89,3 +89,14 @@ OVERTAKEN: Final = Reason(
     spec=_SPEC,
     action=Action.RETRY_WITH_CHALLENGE,
 )
+
+GOVERNED: Final = Reason(
+    code="challenge.governed",
+    meaning="More enrolments of this app are beginning than ENROLMENTS_PER_SECOND allows.",
+    honest_cause="The first hours of a release.",
+    likely_attack="A farm that enrols.",
+    remedy="Let devices come back, or raise ENROLMENTS_PER_SECOND.",
+    spec="PROTOCOL section 2",
+    status=429,
+    action=Action.BACK_OFF,
+)

@@ -49,3 +49,27 @@ BAN_ALREADY_OVER: Final = _misuse(
     "Pass an `until` that lies ahead, or None for good.",
     "PROTOCOL section 2",
 )
+DEBUG_SECRET_REFUSED: Final = _misuse(
+    "debug_secret_refused",
+    "A debug secret was asked for in production, or for longer than 90 days.",
+    "Use a staging, development or test environment, and a shorter life.",
+    "ARCHITECTURE, prohibition 8",
+)
+BODY_READ_EARLY: Final = _misuse(
+    "body_read_early",
+    "A middleware before Bonafide's read the request's body, so that its digest can no longer be compared.",
+    "Put bonafide.django.middleware.BonafideMiddleware first in MIDDLEWARE (bonafide.E001).",
+    "PROTOCOL section 4, Body",
+)
+NOT_ADMITTED: Final = _misuse(
+    "not_admitted",
+    "A credential was to be bound on a request that was not admitted on an enforced route with a hardware proof.",
+    'Give the login\'s route `proof = "hardware"` and `mode = "enforce"`.',
+    "PROTOCOL section 8",
+)
+VIEW_UNGUARDED: Final = _misuse(
+    "view_unguarded",
+    "A view that demands a proof was reached on a route that asks for none, or without the middleware.",
+    "Give the view's URL an app route, and put the middleware into MIDDLEWARE.",
+    "PROTOCOL section 6",
+)

@@ -127,6 +127,16 @@ BODY_INCOMPLETE: Final = Reason(
     action=Action.SIGN_AGAIN,
 )
 
+BODY_FRAMING: Final = Reason(
+    code="request.body_framing",
+    meaning="Where the body ends is announced twice, in a form that readers differ on, or not as this server reads.",
+    honest_cause="A chunked upload to a server that does not decode chunks, such as runserver.",
+    likely_attack="Request smuggling: a proxy and a server made to see two different requests.",
+    remedy="Use another server for chunked uploads; the detail names the field.",
+    spec="RFC 9112 section 6.3",
+    status=400,
+)
+
 BODY_MALFORMED: Final = Reason(
     code="request.body_malformed",
     meaning="The body of a service request is not the JSON object that the endpoint takes.",
@@ -136,4 +146,15 @@ BODY_MALFORMED: Final = Reason(
     spec="PROTOCOL section 2",
     status=400,
     action=Action.UPDATE_APP,
+)
+
+RATE_EXCEEDED: Final = Reason(
+    code="request.rate_exceeded",
+    meaning="One client network sends more requests to an unauthenticated endpoint than NETWORK_LIMITS allows.",
+    honest_cause="A carrier or a company that puts thousands of phones behind one address.",
+    likely_attack="Exhausting the service with enrolments that will not verify.",
+    remedy="Raise the endpoint's limit; the detail names it.",
+    spec="PROTOCOL section 2",
+    status=429,
+    action=Action.BACK_OFF,
 )

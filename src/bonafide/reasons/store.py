@@ -68,3 +68,14 @@ COPY_STALE: Final = Reason(
     status=503,
     action=Action.BACK_OFF,
 )
+
+DATABASE_UNAVAILABLE: Final = Reason(
+    code="store.database_unavailable",
+    meaning="The database of the service did not take an enrolment or a renewal.",
+    honest_cause="A database that is down, or SQLite without the options of `bonafide.django.databases`.",
+    likely_attack="A flood of enrolments.",
+    remedy="Mend the database; on SQLite set SQLITE_OPTIONS (bonafide.W010).",
+    spec="ARCHITECTURE, Scale",
+    status=503,
+    action=Action.BACK_OFF,
+)

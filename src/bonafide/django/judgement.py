@@ -1,0 +1,168 @@
+"""One request's way through admission: what was decided, whether it takes effect, and what is written down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bonafide.admission import Admitted, Denied, Exempt, PendingAdmission, Unproven, admit
+from bonafide.django import adapters, problems, rollout, spool
+from bonafide.django.governor import network_of
+from bonafide.django.records import Seen
+from bonafide.django.service_routes import SERVICE
+from bonafide.errors import MalformedEvidence, Misuse, VerificationFailed
+from bonafide.http import HttpRequest, split_target
+from bonafide.proof.content_digest import verify_digest
+from bonafide.reasons import proof as proof_reasons
+from bonafide.reasons import request as request_reasons
+from bonafide.reasons import route as route_reasons
+from bonafide.reasons import store as store_reasons
+from bonafide.routes import Client
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest as DjangoRequest
+    from django.http import HttpResponse
+
+    from bonafide.admission import Gate
+    from bonafide.django.runtime import Runtime
+    from bonafide.routes import Route
+
+Verdict = Admitted | Exempt | Unproven | Denied
+
+# Refusals of a request whose proof held: only these are written down for, and ramped by, the instance that it
+# names. A stolen attestation names its victim.
+_AFTER_PROOF: Final = frozenset(
+    (
+        route_reasons.TIER_TOO_LOW,
+        route_reasons.PLATFORM_REFUSED,
+        route_reasons.APP_VERSION_TOO_OLD,
+        route_reasons.OS_VERSION_TOO_OLD,
+        proof_reasons.REPLAYED,
+        proof_reasons.FENCED,
+        proof_reasons.DIGEST_MISMATCH,
+        store_reasons.UNAVAILABLE,
+        store_reasons.CLOCK_APART,
+        request_reasons.BODY_TOO_LARGE,
+        request_reasons.BODY_INCOMPLETE,
+        request_reasons.BODY_FRAMING,
+    )
+)
+
+
+class Judgement:
+    """One request, judged at `now` by one runtime."""
+
+    def __init__(self, request: DjangoRequest, runtime: Runtime, now: datetime) -> None:
+        self.runtime: Final = runtime
+        self._request = request
+        self._now = now
+        self._sent: HttpRequest | None = None
+
+    def judge(self, gate: Gate) -> Verdict:
+        """Admit the request or deny it, first use included; what the body is comes after."""
+        try:
+            self._sent = adapters.read_request(self._request, self.runtime.origins)
+        except MalformedEvidence as refusal:
+            return self._unreadable(refusal, gate)
+        decision = admit(self._sent, gate=gate, now=self._now)
+        if isinstance(decision, PendingAdmission):
+            answer = self.runtime.replay.remember(
+                decision.replay_key, created=decision.created, now=self._now.timestamp()
+            )
+            decision = decision.settle(answer)
+        if isinstance(decision, Admitted):
+            self.runtime.legacy.proven(decision.route)
+        elif isinstance(decision, Unproven) and not self.runtime.legacy.admits(decision.route):
+            return Denied(route_reasons.LEGACY_SHARE_EXCEEDED, "", decision.route)
+        return decision
+
+    def _unreadable(self, refusal: MalformedEvidence, gate: Gate) -> Verdict:
+        """Refuse; but a route that asks for no proof needs no origin either, e.g. a health check by address."""
+        route = None
+        if refusal.reason is request_reasons.HOST_UNKNOWN:
+            try:
+                path, _ = split_target(adapters.raw_target(self._request))
+            except MalformedEvidence as worse:
+                return Denied(worse.reason, worse.detail)
+            route = gate.routes.match(adapters.raw_method(self._request), path)
+            if route is not None and route.client is not Client.APP:
+                return Exempt(route)
+        return Denied(refusal.reason, refusal.detail, route)
+
+    def compare_body(self, verdict: Verdict) -> Verdict:
+        """Compare the body with the digest that was covered, and with the route's `max_body`."""
+        if isinstance(verdict, Denied):
+            return verdict
+        route = verdict.route
+        if not isinstance(verdict, Admitted) and route.max_body is None:
+            return verdict
+        try:
+            actual = spool.read_digest(
+                self._request, max_bytes=route.max_body, memory_bytes=self.runtime.settings.spool_memory
+            )
+            if isinstance(verdict, Admitted):
+                verify_digest(verdict.digest, actual)
+        except (MalformedEvidence, VerificationFailed, Misuse) as refusal:
+            attestation = verdict.attestation if isinstance(verdict, Admitted) else None
+            return Denied(refusal.reason, refusal.detail, route, attestation)
+        return verdict
+
+    def conclude(self, verdict: Verdict) -> HttpResponse | None:
+        """Write the verdict down, show the view what it may see, and return the answer of a refusal that holds."""
+        adapters.hide_client_claims(self._request, None if self._sent is None else self._sent.headers)
+        if isinstance(verdict, Denied):
+            return self._refuse(verdict)
+        self._request.bonafide = verdict  # type: ignore[attr-defined]
+        if isinstance(verdict, Exempt):
+            return None
+        attestation = verdict.attestation if isinstance(verdict, Admitted) else None
+        self.runtime.records.admitted(
+            Seen(
+                method=self._method(),
+                route=verdict.route.match,
+                enforced=verdict.route.enforced_share >= 1,
+                app="" if attestation is None else attestation.app,
+                app_version="" if attestation is None else attestation.app_version,
+                instance=None if attestation is None else attestation.instance,
+            )
+        )
+        return None
+
+    def leave_to_itself(self) -> None:
+        """Mark a request to the service's own endpoints, which verify their callers."""
+        adapters.hide_client_claims(self._request, None)
+        self._request.bonafide = SERVICE  # type: ignore[attr-defined]
+
+    def refuse_detour(self) -> HttpResponse | None:
+        """Refuse a request that was let through as the service's own, and was then led to another view."""
+        return self._refuse(Denied(route_reasons.NOT_LISTED, "the URLconf changed after admission"))
+
+    def _refuse(self, denied: Denied) -> HttpResponse | None:
+        self._request.bonafide = None  # type: ignore[attr-defined]
+        instance = None
+        if denied.attestation is not None and denied.reason in _AFTER_PROOF:
+            instance = denied.attestation.instance
+        enforced = self._is_enforced(denied.route, instance)
+        record = self.runtime.records.refused(
+            Seen(
+                method=self._method(),
+                route="" if denied.route is None else denied.route.match,
+                enforced=enforced,
+                app="" if denied.attestation is None else denied.attestation.app,
+                app_version="" if denied.attestation is None else denied.attestation.app_version,
+                instance=instance,
+            ),
+            denied.reason,
+            denied.detail,
+        )
+        return problems.refuse(denied.reason, record) if enforced else None
+
+    def _is_enforced(self, route: Route | None, instance: str | None) -> bool:
+        if route is None:
+            return self.runtime.routes.enforces
+        address = adapters.client_address(self._request.META, self.runtime.settings.trusted_proxies)
+        return rollout.is_enforced(route, instance=instance, network=network_of(address))
+
+    def _method(self) -> str:
+        return adapters.raw_method(self._request)
