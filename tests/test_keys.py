@@ -63,6 +63,13 @@ def _ring(now: datetime = _NOON) -> KeyRing:
     return KeyRing(signing=_signing(now), gate=_gate(now))
 
 
+def test_the_times_are_those_that_the_wire_and_the_paper_name() -> None:
+    assert timedelta(minutes=60) == keys.MAX_TOKEN_LIFETIME
+    assert timedelta(minutes=5) == keys.CLOCK_ALLOWANCE
+    assert timedelta(days=30) == keys.SIGNING_PERIOD
+    assert timedelta(hours=24) == keys.PUBLISHED_AHEAD
+
+
 # Values
 
 

@@ -153,6 +153,10 @@ def test_an_input_of_another_size_is_the_programs_fault(gate_key: int, change: d
     assert refusal.value.reason is reasons.DERIVATION_MISUSED
 
 
+def test_an_expiry_is_taken_as_far_as_json_keeps_integers() -> None:
+    assert session_key(bytes(32), sid=bytes(16), app="a", jkt=_JKT, expires=2**53 - 1)
+
+
 @pytest.mark.parametrize("octets", [0, 31, 33])
 def test_a_session_key_of_another_size_is_the_programs_fault(octets: int) -> None:
     with pytest.raises(Misuse) as refusal:

@@ -50,6 +50,13 @@ def test_a_sealed_payload_comes_back_with_its_header() -> None:
     assert jwe.decrypt(_sealed(_HEADER), key=_KEY) == (_HEADER, _PAYLOAD)
 
 
+def test_a_caller_may_describe_the_payload() -> None:
+    described = {"typ": "a", "cty": "b", "kid": "c"}
+    token = jwe.encrypt(_PAYLOAD, recipient=_KEY.public_key(), header=described, ephemeral=_EPHEMERAL, iv=_IV)
+    header, _ = jwe.decrypt(token, key=_KEY)
+    assert {name: header[name] for name in described} == described
+
+
 def test_an_empty_payload_is_sealed_too() -> None:
     token = jwe.encrypt(b"", recipient=_KEY.public_key(), header={}, ephemeral=_EPHEMERAL, iv=_IV)
     assert jwe.decrypt(token, key=_KEY)[1] == b""
