@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jwt  # noqa: TID251 - the second opinion
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from joserfc import jwe as joserfc_jwe
 from joserfc.jwk import ECKey
@@ -247,6 +247,8 @@ def test_a_session_that_no_device_would_take_is_not_issued(change: dict[str, Any
 
 
 @given(st.integers(0, 999_999), st.integers(1_000_000, 3_600_000_000))
+@example(0, 1_000_000)
+@example(999_999, 3_600_000_000)
 def test_every_lifetime_that_is_issued_is_taken(start: int, lifetime: int) -> None:
     issued_at = _NOON + timedelta(microseconds=start)
     session = replace(_SESSION, issued_at=issued_at, expires_at=issued_at + timedelta(microseconds=lifetime))

@@ -225,6 +225,18 @@ def test_a_key_is_found_by_its_id(tmp_path: Path) -> None:
     assert files.secret(ring.gate[0].kid) is None
 
 
+def test_a_lookup_at_a_given_time_asks_no_clock(tmp_path: Path) -> None:
+    def broken() -> datetime:
+        raise AssertionError
+
+    files = _files(tmp_path / "keys", clock=broken)
+    ring = files.current(_NOON)
+    assert files.find(ring.signing[0].key.kid, _NOON) is not None
+    assert files.secret(ring.gate[0].kid, _NOON) == ring.gate[0].secret
+    assert files.secret(ring.gate[0].kid, ring.gate[0].erase_after) is None
+    assert files.find(ring.signing[0].key.kid, ring.signing[1].signs_from + _DAY) is None
+
+
 def test_an_unknown_id_makes_a_process_look_again_but_not_more_than_once_in_ten_seconds(tmp_path: Path) -> None:
     """Another process has restored older files, which this one cannot foresee."""
     clock = _Clock()

@@ -50,7 +50,7 @@ def _system_time() -> datetime:
 
 
 class KeyFiles:
-    """The signing keys and gate keys of one app and environment.
+    """The signing keys and gate keys of one app and environment: what issues tokens, and `admission.Keys`.
 
     One object serves all threads of a process; other processes, on this host or on one that mounts the same
     directory, have their own. Whoever finds a key due writes it under the directory's lock, and everybody goes
@@ -94,17 +94,17 @@ class KeyFiles:
             return self._load(now)
         return ring
 
-    def find(self, kid: str) -> VerificationKey | None:
-        """Return the published signing key of this id, or None (`client_attestation.VerificationKeys`)."""
-        now = self._clock()
+    def find(self, kid: str, now: datetime | None = None) -> VerificationKey | None:
+        """Return the published signing key of this id, or None. Without `now` it is what the clock says."""
+        now = self._clock() if now is None else now
         found = self.current(now).find(kid, now)
         if found is None and self._may_reread(now):
             found = self._load(now).find(kid, now)
         return found
 
-    def secret(self, kid: str) -> bytes | None:
-        """Return the gate key of this id while tokens may name it, else None (`admission.GateKeys`)."""
-        now = self._clock()
+    def secret(self, kid: str, now: datetime | None = None) -> bytes | None:
+        """Return the gate key of this id while tokens may name it, else None. Without `now` as `find`."""
+        now = self._clock() if now is None else now
         found = self.current(now).secret(kid, now)
         if found is None and self._may_reread(now):
             found = self._load(now).secret(kid, now)
