@@ -381,6 +381,7 @@ def test_a_claim_too_few_is_refused(name: str) -> None:
         {"iat": 1.0},
         {"exp": None},
         {"exp": 2**50},
+        {"exp": 253402214401},
     ],
 )
 def test_claims_in_another_form_are_refused(change: dict[str, object]) -> None:
@@ -390,6 +391,11 @@ def test_claims_in_another_form_are_refused(change: dict[str, object]) -> None:
 @pytest.mark.parametrize("payload", [b"", b"[]", b'{"app":1,"app":1}'])
 def test_a_payload_that_is_no_strict_object_is_refused(payload: bytes) -> None:
     _refused(reasons.CLAIMS_MALFORMED, _signed(payload))
+
+
+@pytest.mark.parametrize("change", [{"iat": 0}, {"exp": 0}, {"exp": 253402214400}])
+def test_times_up_to_the_year_9999_are_times(change: dict[str, object]) -> None:
+    _refused(reasons.LIFETIME_REFUSED, _signed({**_CLAIMS, **change}))
 
 
 @pytest.mark.parametrize("lifetime", [0, -1, 3601])

@@ -77,6 +77,38 @@ def test_what_is_written_is_read_again() -> None:
     assert ring.key.private_key.private_numbers() == _FIRST.private_numbers()
 
 
+def test_the_forms_do_not_move() -> None:
+    assert _SIGNING_TEXT == (
+        b'{"form":"bonafide-signing-keys-1",'
+        b'"keys":[{"kid":"ccgscWSOWNe7zfELCIRHTdb7JkVy_Eo2vg371C5rplY",'
+        b'"signs_from":1793534400,'
+        b'"private":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAc"},'
+        b'{"kid":"dua6RYkNcqxX7xRiMQ5XZyMedBizg7y9jkqbcMKgldM",'
+        b'"signs_from":1796126400,'
+        b'"private":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAg"}]}'
+    )
+    assert _GATE_TEXT == (
+        b'{"form":"bonafide-gate-keys-1",'
+        b'"keys":[{"kid":"20261100-a",'
+        b'"audience":"api",'
+        b'"not_before":1793534400,'
+        b'"erase_after":1793620800,'
+        b'"secret":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},'
+        b'{"kid":"20261101-a",'
+        b'"audience":"api",'
+        b'"not_before":1793620800,'
+        b'"erase_after":1793707200,'
+        b'"secret":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"}]}'
+    )
+    assert _SERVICE_TEXT == (
+        b'{"form":"bonafide-service-key-1",'
+        b'"kid":"ccgscWSOWNe7zfELCIRHTdb7JkVy_Eo2vg371C5rplY",'
+        b'"private":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAc",'
+        b'"spare":"dua6RYkNcqxX7xRiMQ5XZyMedBizg7y9jkqbcMKgldM",'
+        b'"spare_private":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAg"}'
+    )
+
+
 def test_a_gate_file_without_keys_is_read_and_a_signing_file_without_keys_is_not() -> None:
     assert key_text.parse_gate_keys(_changed("gate", {"keys": []}), "") == ()
     assert "no key" in _refused("signing", _changed("signing", {"keys": []}))
@@ -142,7 +174,7 @@ def test_a_spare_that_is_the_key_itself_is_refused() -> None:
         ("signing", {"signs_from": True}),
         ("signing", {"signs_from": 1.5}),
         ("signing", {"signs_from": -1}),
-        ("signing", {"signs_from": 2**50}),
+        ("signing", {"signs_from": 253370764801}),
         ("signing", {"private": 1}),
         ("signing", {"private": base64url.encode(bytes(31))}),
         ("signing", {"private": base64url.encode(bytes(32))}),
@@ -172,6 +204,12 @@ def test_two_gate_keys_of_one_id_are_refused() -> None:
 def test_signing_keys_out_of_order_are_refused(earlier: timedelta) -> None:
     moment = int((_NOON - earlier).timestamp())
     assert "order" in _refused("signing", _changed("signing", {"signs_from": moment}, entry=1))
+
+
+@pytest.mark.parametrize("moment", [0, 253370764800])
+def test_times_are_taken_up_to_the_year_9999(moment: int) -> None:
+    (key, _) = key_text.parse_gate_keys(_changed("gate", {"not_before": moment}, entry=0), "")
+    assert key.not_before.timestamp() == moment
 
 
 def test_no_refusal_repeats_a_secret() -> None:
