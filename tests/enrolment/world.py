@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from bonafide.ports import EnrolmentStore, InstanceRecord
     from bonafide.reasons import Reason
+    from bonafide.testing import device
     from bonafide.testing.device import Evidence
 
 START = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -211,7 +212,7 @@ class World:
         self.phone.keychain.attest_key = message.key
         return message
 
-    def renewal(self, enrolled: Enrolled, *, asserted: bool = True, **changes: Any) -> PendingMessage:
+    def renewal(self, enrolled: Enrolled | device.Enrolled, *, asserted: bool = True, **changes: Any) -> PendingMessage:
         """Return a renewal with an assertion; `changes` are to the client data."""
         message = renewal_message(self.phone, enrolled.next_challenge, enrolled.instance)
         message.client_data = changed(message.client_data, changes)
