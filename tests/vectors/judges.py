@@ -3,21 +3,59 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import cbor2
+import pytest
 
 from bonafide.codec import cbor, der
+from bonafide.errors import BonafideError, MalformedEvidence, VerificationFailed
 from bonafide.evidence.app_attest import KnownIntermediates, verify_assertion, verify_attestation
 from bonafide.evidence.debug import DebugSecret, UnsafeDebugEvidence, verify_debug_evidence
 from bonafide.terms import Environment, EvidenceEnvironment
-from bonafide.testing.vectors import encode
+from bonafide.testing.vectors import ACCEPT, encode, load
 from bonafide.trust import Anchor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bonafide.testing.vectors import Vector
+
+_T = TypeVar("_T")
+
+DIRECTORY: Final = Path(__file__).resolve().parents[2] / "vectors"
+
+
+def vectors(area: str) -> tuple[Vector, ...]:
+    """Return the committed vectors of one area."""
+    return load(DIRECTORY, area)
+
+
+def name(vector: Vector) -> str:
+    """Name a test after its vector."""
+    return vector.name
+
+
+def assert_verdict(vector: Vector) -> None:
+    """Have the vector judged, and compare claims or reason with what it expects."""
+    if vector.accepted:
+        assert judge(vector) == vector.claims
+        return
+    with pytest.raises(BonafideError) as refused:
+        judge(vector)
+    assert refused.value.reason.code == vector.expect
+
+
+def attempt(act: Callable[[], _T]) -> tuple[_T | None, str]:
+    """Return what `act` proves and "accept", or None and the code with which evidence is refused.
+
+    Every other exception, `Misuse` among them, is the test's failure.
+    """
+    try:
+        return act(), ACCEPT
+    except (MalformedEvidence, VerificationFailed) as refused:
+        return None, refused.reason.code
 
 
 def judge(vector: Vector) -> Mapping[str, object]:

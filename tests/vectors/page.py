@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from bonafide.testing.vectors import Vector
 
 PATH: Final = Path("docs/reference/vectors.md")
-TEST: Final = "test_every_vector_gets_its_verdict"
+_TESTS: Final = {
+    "app_attest": "tests/evidence/app_attest/test_attestation.py",
+    "app_assertion": "tests/evidence/app_attest/test_assertion.py",
+    "cbor": "tests/codec/test_cbor.py",
+    "der": "tests/codec/test_der.py",
+    "debug": "tests/evidence/test_debug.py",
+}
 
 _HEAD: Final = """\
 # Vectors
@@ -25,9 +31,8 @@ _HEAD: Final = """\
 Each file below `vectors/` is one input with its verdict: `comment`, `now`, `input`, `expect` ("accept" or a
 reason code), `claims`. Octets are base64. A vector that must be refused differs from one that must be
 accepted in exactly one respect, and is signed again by the fake Apple of `bonafide.testing` where that
-respect is signed. `{test}` in `tests/vectors/test_verdicts.py` reads every vector
-under its name, `test_a_remembered_intermediate_changes_no_verdict` every attestation twice more. Swift reads
-the same files.
+respect is signed. `test_every_vector_gets_its_verdict` of the file named in the last column reads each of
+them under its name; Swift reads the same files.
 """
 
 _TITLES: Final = {
@@ -41,7 +46,7 @@ _TITLES: Final = {
 
 def text(vectors: Sequence[Vector]) -> str:
     """Return the page. Raises `ValueError` for a reason of these areas that no vector expects."""
-    parts = [_HEAD.format(test=TEST)]
+    parts = [_HEAD]
     for area, title in _TITLES.items():
         parts.append(f"\n## {title}\n\n| check | reason | vectors | test |\n|---|---|---|---|\n")
         parts += _rows(area, [vector for vector in vectors if vector.area == area])
@@ -52,10 +57,10 @@ def _rows(area: str, vectors: Iterable[Vector]) -> Iterator[str]:
     by_verdict: dict[str, list[str]] = defaultdict(list)
     for vector in vectors:
         by_verdict[vector.expect].append(f"`{vector.name}`")
-    yield f"| all hold | accept | {' '.join(by_verdict.pop(ACCEPT))} | `{TEST}` |\n"
+    yield f"| all hold | accept | {' '.join(by_verdict.pop(ACCEPT))} | `{_TESTS[area]}` |\n"
     for code, reason in reasons.by_code().items():
         if code.startswith(f"{area}.") and code not in by_verdict:
             message = f"no vector expects {code}"
             raise ValueError(message)
         if code in by_verdict:
-            yield f"| {reason.spec} | [{code}](reasons.md) | {' '.join(by_verdict[code])} | `{TEST}` |\n"
+            yield f"| {reason.spec} | [{code}](reasons.md) | {' '.join(by_verdict[code])} | `{_TESTS[area]}` |\n"

@@ -10,16 +10,14 @@ import pytest
 
 from bonafide import reasons
 from bonafide.errors import BonafideError
-from bonafide.testing.vectors import load
 from tests.vectors import build, page
-from tests.vectors.judges import JUDGES, judge
+from tests.vectors.judges import DIRECTORY, JUDGES, judge, vectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-DIRECTORY = ROOT / "vectors"
-VECTORS = [vector for area in JUDGES for vector in load(DIRECTORY, area)]
+VECTORS = [vector for area in JUDGES for vector in vectors(area)]
 
 # Refused before any evidence is looked at, or not by evidence at all: these have tests of their own.
 WITHOUT_VECTOR = {"Misuse", "ConfigurationError"}

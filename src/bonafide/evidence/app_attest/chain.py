@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import SignatureAlgorithmOID
 
 from bonafide.errors import MalformedEvidence, VerificationFailed
@@ -34,6 +35,15 @@ _SIGNATURE_ALGORITHMS: Final = {
     SignatureAlgorithmOID.ECDSA_WITH_SHA256: ec.ECDSA(hashes.SHA256()),
     SignatureAlgorithmOID.ECDSA_WITH_SHA384: ec.ECDSA(hashes.SHA384()),
 }
+
+# The last is what a serial number below 1 raises where warnings are errors, and will raise everywhere.
+_MALFORMED: Final = (
+    ValueError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    UnsupportedAlgorithm,
+    CryptographyDeprecationWarning,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +78,7 @@ def parse_certificate(der: bytes, *, place: str) -> Certificate:
         extensions = certificate.extensions
         public_key = certificate.public_key()
         issuer = certificate.issuer
-    except (ValueError, x509.InvalidVersion, x509.DuplicateExtension, UnsupportedAlgorithm):
+    except _MALFORMED:
         raise MalformedEvidence(reasons.CERTIFICATE_MALFORMED, place) from None
     if not isinstance(public_key, ec.EllipticCurvePublicKey):
         raise MalformedEvidence(reasons.CERTIFICATE_MALFORMED, f"{place}: not an elliptic-curve key")
