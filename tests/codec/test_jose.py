@@ -53,7 +53,7 @@ def test_a_signature_is_deterministic_so_that_no_bad_randomness_can_leak_the_key
 
 
 def test_the_size_is_bounded_before_anything_is_read() -> None:
-    assert jose.parse_jws(_ES256, max_bytes=len(_ES256))
+    assert jose.parse_jws(_ES256, max_bytes=len(_ES256)).payload == _PAYLOAD
     with pytest.raises(MalformedEvidence) as refusal:
         jose.parse_jws(_ES256, max_bytes=len(_ES256) - 1)
     assert refusal.value.reason is reasons.JWS_MALFORMED

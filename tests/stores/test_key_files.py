@@ -259,7 +259,7 @@ def test_ten_seconds_pass_between_two_looks_however_many_unknown_ids_come(
 ) -> None:
     clock = _Clock()
     files = _files(tmp_path / "keys", clock=clock)
-    files.current(_NOON)
+    ring = files.current(_NOON)
     looks: list[str] = []
     read = private_files.read
 
@@ -268,6 +268,11 @@ def test_ten_seconds_pass_between_two_looks_however_many_unknown_ids_come(
         return read(path)
 
     monkeypatch.setattr(private_files, "read", look)
+    for second in range(60):
+        clock.now = _NOON + timedelta(seconds=second)
+        assert files.find(ring.signing[0].key.kid) is not None
+        assert files.secret(ring.gate[0].kid) is not None
+    assert not looks
     for second in range(60):
         clock.now = _NOON + timedelta(seconds=second)
         assert files.find("unknown") is None
@@ -348,9 +353,9 @@ def test_a_disk_that_is_full_is_logged_while_the_keys_at_hand_serve_and_stops_th
     assert _fingerprint(files.current(_NOON + _DAY)) == _fingerprint(first)
     assert "No space left" in caplog.text
     assert first.gate[0].secret.hex() not in caplog.text
-    assert files.current(_NOON + _DAY + timedelta(seconds=9))
+    files.current(_NOON + _DAY + timedelta(seconds=9))
     assert caplog.text.count("No space left") == 1
-    assert files.current(_NOON + _DAY + timedelta(seconds=10))
+    files.current(_NOON + _DAY + timedelta(seconds=10))
     assert caplog.text.count("No space left") == 2
     assert "No space left" in _refused(lambda: files.current(_NOON + 2 * _DAY))
     monkeypatch.undo()
