@@ -189,6 +189,12 @@ def test_keys_rotate_as_planned_and_old_gate_keys_leave_disk_and_memory(tmp_path
     assert len(turned.verification_keys(turn)) == 3
 
 
+def test_signing_keys_rotate_where_no_gate_key_is_due(tmp_path: Path) -> None:
+    files = _files(tmp_path / "keys", audiences=[])
+    turn = files.current(_NOON).signing[1].signs_from
+    assert len(files.current(turn).signing) == 3
+
+
 def test_keys_are_cached_while_nothing_is_due(tmp_path: Path) -> None:
     files = _files(tmp_path / "keys")
     ring = files.current(_NOON)
