@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -25,21 +24,6 @@ FAKE = FakeApple().anchor
 
 def certificate(shared: Path, name: str) -> bytes:
     return x509.load_pem_x509_certificate((shared / "trust" / name).read_bytes()).public_bytes(Encoding.DER)
-
-
-def test_the_bundled_root_is_apples_octet_for_octet(shared: Path) -> None:
-    (entry,) = [
-        entry
-        for entry in json.loads((shared / "trust/manifest.json").read_text())
-        if entry["file"] == "apple_app_attestation_root_ca.pem"
-    ]
-    root = APP_ATTESTATION_ROOT
-    assert root.certificate_der == certificate(shared, entry["file"])
-    assert (root.sha256, root.spki_sha256) == (entry["sha256"], entry["spki_sha256"])
-    assert root.not_after == datetime.fromisoformat(entry["not_after"])
-    assert root.certificate.subject.rfc4514_string() == entry["subject"]
-    assert root.name in entry["subject"]
-    assert root.source.startswith("https://www.apple.com/")
 
 
 def test_an_anchor_describes_its_certificate(shared: Path) -> None:

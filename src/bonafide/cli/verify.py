@@ -143,7 +143,7 @@ def _read_evidence(path: str) -> bytes:
     """
     octets = _read_file(path)
     try:
-        return _decode_base64("".join(octets.decode("ascii").split()))
+        return _decode_base64(octets.decode("ascii"))
     except (UnicodeDecodeError, argparse.ArgumentTypeError):
         return octets
 
@@ -164,6 +164,8 @@ def _read_file(path: str) -> bytes:
 
 
 def _decode_base64(text: str) -> bytes:
+    """Decode base64 or base64url, padded or not, broken into lines or not."""
+    text = "".join(text.split())
     if not _BASE64.fullmatch(text):
         _misuse("neither base64 nor base64url")
     bare = text.rstrip("=").replace("-", "+").replace("_", "/")

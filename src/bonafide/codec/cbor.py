@@ -85,11 +85,13 @@ def _refuse_other_types(value: object) -> None:
         count += 1
         if count > MAX_ITEMS:
             raise MalformedEvidence(reasons.TOO_MANY_ITEMS)
+        if type(item) in _SCALARS:
+            continue
         if isinstance(item, dict):
             if not _KEYS.issuperset(map(type, item)):
                 raise MalformedEvidence(reasons.TYPE_REFUSED, "a map key")
             pending.extend(item.values())
         elif isinstance(item, list):
             pending.extend(item)
-        elif type(item) not in _SCALARS:
+        else:
             raise MalformedEvidence(reasons.TYPE_REFUSED, type(item).__name__)

@@ -57,6 +57,7 @@ def test_each_input_varied_is_refused_with_its_own_reason(shared: Path) -> None:
             (replace(given_, client_data_hash=hashlib.sha256(b"other").digest()), reasons.SIGNATURE_INVALID),
             (replace(given_, client_data_hash=given_.client_data_hash + b"\x00"), reasons.SIGNATURE_INVALID),
             (replace(given_, app_id=given_.app_id + "x"), reasons.APP_ID_MISMATCH),
+            (replace(given_, app_id=given_.app_id + "\udcff"), reasons.APP_ID_MISMATCH),
             (replace(given_, last_counter=given_.counter), reasons.COUNTER_NOT_INCREASED),
             (replace(given_, last_counter=given_.counter + 1), reasons.COUNTER_NOT_INCREASED),
         ]

@@ -79,6 +79,7 @@ def test_each_input_varied_is_refused_with_its_own_reason(shared: Path) -> None:
             (replace(given_, now=given_.not_before - SECOND), reasons.CERTIFICATE_NOT_YET_VALID),
             (replace(given_, now=given_.not_after + SECOND), reasons.CERTIFICATE_EXPIRED),
             (replace(given_, app_id=given_.app_id + "x"), reasons.APP_ID_MISMATCH),
+            (replace(given_, app_id=given_.app_id + "\udcff"), reasons.APP_ID_MISMATCH),
             (replace(given_, app_id=given_.app_id.partition(".")[2]), reasons.APP_ID_MISMATCH),
             (replace(given_, key_id=digest), reasons.KEY_ID_MISMATCH),
             (replace(given_, key_id=b""), reasons.KEY_ID_MISMATCH),

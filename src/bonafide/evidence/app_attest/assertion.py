@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from bonafide.codec import cbor
 from bonafide.errors import MalformedEvidence, Misuse, VerificationFailed
-from bonafide.evidence.app_attest.authenticator_data import AssertedData, parse_asserted
+from bonafide.evidence.app_attest.authenticator_data import AssertedData, hash_rp_id, parse_asserted
 from bonafide.evidence.app_attest.claims import AssertionClaims
 from bonafide.reasons import app_assertion as reasons
 from bonafide.reasons import misuse
@@ -83,7 +83,7 @@ def verify_assertion(
     except InvalidSignature:
         raise VerificationFailed(reasons.SIGNATURE_INVALID) from None
     # Step 4: the RP ID is the app.
-    if not hmac.compare_digest(hashlib.sha256(app_id.encode()).digest(), evidence.auth_data.rp_id_hash):
+    if not hmac.compare_digest(hash_rp_id(app_id), evidence.auth_data.rp_id_hash):
         raise VerificationFailed(reasons.APP_ID_MISMATCH)
     # Step 5: the counter has risen.
     counter = evidence.auth_data.counter

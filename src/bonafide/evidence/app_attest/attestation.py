@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from bonafide.codec import cbor, der
 from bonafide.errors import MalformedEvidence, Misuse, VerificationFailed
 from bonafide.evidence.app_attest import chain
-from bonafide.evidence.app_attest.authenticator_data import AttestedData, parse_attested
+from bonafide.evidence.app_attest.authenticator_data import AttestedData, hash_rp_id, parse_attested
 from bonafide.evidence.app_attest.claims import AppAttestClaims
 from bonafide.reasons import app_attest as reasons
 from bonafide.reasons import misuse
@@ -137,20 +137,13 @@ def _verify_bindings(
 ) -> EvidenceEnvironment:
     """Take steps 2 to 9, which only hash and compare. They prove nothing before the chain is verified."""
     data = evidence.auth_data
-    # Steps 2 and 3: nonce = SHA-256(authData || clientDataHash).
-    nonce = hashlib.sha256(evidence.auth_data_raw + client_data_hash).digest()
-    # Step 4: the leaf certificate carries that nonce.
-    extension = evidence.leaf.read_octets(chain.NONCE)
-    if extension is None:
-        raise VerificationFailed(reasons.NONCE_MISSING)
-    if not hmac.compare_digest(der.read_nonce(extension), nonce):
-        raise VerificationFailed(reasons.NONCE_MISMATCH)
+    _verify_nonce(evidence, client_data_hash)
     # Step 5: the key id is SHA-256 of the leaf's public key.
     public_key = evidence.leaf.encode_point()
     if not hmac.compare_digest(hashlib.sha256(public_key).digest(), key_id):
         raise VerificationFailed(reasons.KEY_ID_MISMATCH)
     # Step 6: the RP ID is the app.
-    if not hmac.compare_digest(hashlib.sha256(app_id.encode()).digest(), data.rp_id_hash):
+    if not hmac.compare_digest(hash_rp_id(app_id), data.rp_id_hash):
         raise VerificationFailed(reasons.APP_ID_MISMATCH)
     # Step 7: the key has not been used.
     if data.counter != 0:
@@ -168,6 +161,17 @@ def _verify_bindings(
     if not hmac.compare_digest(data.public_key, public_key):
         raise VerificationFailed(reasons.COSE_KEY_MISMATCH)
     return environment
+
+
+def _verify_nonce(evidence: AttestationEvidence, client_data_hash: bytes) -> None:
+    # Steps 2 and 3: nonce = SHA-256(authData || clientDataHash).
+    nonce = hashlib.sha256(evidence.auth_data_raw + client_data_hash).digest()
+    # Step 4: the leaf certificate carries that nonce.
+    extension = evidence.leaf.read_octets(chain.NONCE)
+    if extension is None:
+        raise VerificationFailed(reasons.NONCE_MISSING)
+    if not hmac.compare_digest(der.read_nonce(extension), nonce):
+        raise VerificationFailed(reasons.NONCE_MISMATCH)
 
 
 def _claim(evidence: AttestationEvidence, *, app_id: str, environment: EvidenceEnvironment) -> AppAttestClaims:

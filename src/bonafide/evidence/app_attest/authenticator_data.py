@@ -10,6 +10,7 @@ by the nonce or the signature like every octet here.
 from __future__ import annotations
 
 import base64
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -84,6 +85,14 @@ class AssertedData:
     rp_id_hash: bytes
     counter: int
     launch: LaunchExtensions
+
+
+def hash_rp_id(app_id: str) -> bytes:
+    """Return what stands in place of a WebAuthn RP ID hash: SHA-256 of "TEAMID.bundle-id".
+
+    A text that is no Unicode text, as a shell can hand one over, has a digest that no device sends.
+    """
+    return hashlib.sha256(app_id.encode(errors="surrogatepass")).digest()
 
 
 def parse_attested(data: bytes) -> AttestedData:
