@@ -1,0 +1,1 @@
+"""What things cost, in process CPU time, against yardsticks measured in the same interleaved run."""
