@@ -15,7 +15,6 @@ from bonafide.enrolment.messages import parse_enrolment, parse_renewal
 from bonafide.errors import MalformedEvidence, VerificationFailed
 from bonafide.http import HttpRequest, split_target
 from bonafide.proof.http_signature import parse_proof
-from bonafide.reasons import app_attest
 from bonafide.reasons import appraisal as appraisal_reasons
 from bonafide.reasons import challenge as challenge_reasons
 from bonafide.reasons import enrolment as reasons
@@ -112,15 +111,6 @@ def test_a_banned_phone_learns_what_an_unknown_one_learns(reception: Reception) 
             client.renew()
     assert refused.value.action == "give_up"  # the answer to the enrolment that it then tried
     assert reception.refusals == [reasons.INSTANCE_BANNED, reasons.BANNED]
-
-
-def test_a_failed_verification_is_recorded_in_either_form(reception: Reception) -> None:
-    world = reception.world
-    spoilt = with_evidence(world.enrolment(), attestation=base64url.encode(b"\xa0")).body()
-    request = world.request("/instances", spoilt)
-    for _ in range(2):
-        assert refusal(reception._enrol, request, spoilt) is app_attest.OBJECT_MALFORMED
-    assert world.places.entered == 1
 
 
 # One signature, one role (claim of PROTOCOL section 9) -----------------------------------------------

@@ -231,7 +231,7 @@ def test_an_assertion_by_another_phone_does_not_renew(world: World, enrolled: En
     other = world.new_phone("other")
     key = other.new_key()
     other.enclave.attest_key(key, b"x", now=world.now)
-    message.evidence = other.assert_(replace(message, key=key))  # noqa: PT009
+    message.evidence = other.make_assertion(replace(message, key=key))
     assert refusal(world.renew, message, enrolled.instance) is app_assertion.SIGNATURE_INVALID
 
 
@@ -498,6 +498,11 @@ def test_a_refused_renewal_writes_nothing(world: World, enrolled: Enrolled) -> N
     world.configure(apps=(under(minimum_app_version="9"),))
     assert _calls(world, world.renewal(enrolled), enrolled.instance) == ["instance"]
     assert world.record(enrolled.instance) == row
+
+
+def test_a_banned_instance_costs_no_write(world: World, enrolled: Enrolled) -> None:
+    _memory(world).ban(enrolled.instance)
+    assert _calls(world, world.renewal(enrolled), enrolled.instance) == ["instance"]
 
 
 def test_renewals_do_not_wait_for_the_verification_pool(world: World, enrolled: Enrolled) -> None:

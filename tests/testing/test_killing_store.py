@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from bonafide.testing.enrolment_trial import Trial, registration, renewal
+from bonafide.ports import InstanceRecord
+from bonafide.testing.enrolment_trial import NOW, registration, renewal
 from bonafide.testing.killing_store import KillingStore, KillPoint, Moment, ProcessDeath, kill_points
 from bonafide.testing.memory_enrolment_store import MemoryEnrolmentStore
 
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
 
 def _story(store: EnrolmentStore) -> None:
     """Call every method of the port once or more."""
-    trial = Trial()
-    record = trial.enrolled(store)
-    trial.found(store, record.instance)
+    new = registration("a")
+    store.spend_challenge(new.challenge_digest, body_digest=b"body", expires_at=NOW)
+    record = store.register(new)
+    assert isinstance(record, InstanceRecord)
+    store.instance(record.instance, app=record.app, environment=record.environment)
     store.renew(renewal(record, 1))
     store.fail_challenge(registration("b").challenge_digest, reason="app_attest.nonce_mismatch")
 

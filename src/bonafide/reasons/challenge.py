@@ -59,17 +59,6 @@ PURPOSE_UNKNOWN: Final = Reason(
     action=Action.UPDATE_APP,
 )
 
-THROTTLED: Final = Reason(
-    code="challenge.throttled",
-    meaning="More enrolments were asked for in this second than the app's limit admits.",
-    honest_cause="A launch, or an update that reaches all phones at once.",
-    likely_attack="Exhausting the service, or Apple's quota for this app.",
-    remedy="Wait: the SDK does. Raise the limit if Apple and this host can take more.",
-    spec=_SPEC,
-    status=429,
-    action=Action.BACK_OFF,
-)
-
 SPENT: Final = Reason(
     code="challenge.spent",
     meaning="Another body has spent this enrolment challenge.",

@@ -9,8 +9,6 @@ Each test is one promise of the port's docstrings; races are run with threads, e
 connection of its own (override `in_a_thread`).
 """
 
-# ruff: noqa: D102, PLR2004, S101 - these are tests: a name is its claim, and expected values are literals
-
 from __future__ import annotations
 
 from dataclasses import replace

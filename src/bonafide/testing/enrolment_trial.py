@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -114,12 +115,12 @@ def reinstalled(name: str) -> Registration:
     return registration("b", jkt=known.jkt, sign_jwk=known.sign_jwk, challenge_digest=digest("reinstalled"))
 
 
-class Trial:
+class Trial(ABC):
     """One store under trial, and shorthand for what is done to it."""
 
+    @abstractmethod
     def ban(self, store: Any, instance: str) -> None:
         """Ban an instance of `APP` and `ENVIRONMENT`, as the operator does."""
-        raise NotImplementedError
 
     def in_a_thread(self, call: Callable[[], _Answer]) -> _Answer:
         """Run `call` in a thread of a race; override it to give back what the thread opened."""
