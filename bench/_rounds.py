@@ -56,9 +56,7 @@ def interleave(
     return {name: statistics.median(taken) for name, taken in costs.items()}
 
 
-def compare(
-    costs: Mapping[str, float], name: str, *, versus: str, at_most: float | None = None
-) -> Row:
+def compare(costs: Mapping[str, float], name: str, *, versus: str, at_most: float | None = None) -> Row:
     """Return the row that sets one case beside another of the same run."""
     return Row(name=name, us_per_op=costs[name], versus=versus, ratio=costs[name] / costs[versus], at_most=at_most)
 
