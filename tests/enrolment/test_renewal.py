@@ -505,6 +505,16 @@ def test_a_banned_instance_costs_no_write(world: World, enrolled: Enrolled) -> N
     assert _calls(world, world.renewal(enrolled), enrolled.instance) == ["instance"]
 
 
+def test_no_step_shows_the_request_that_it_carries(world: World, enrolled: Enrolled) -> None:
+    body = world.renewal(enrolled).body()
+    request = world.request(f"/instances/{enrolled.instance}/renewals", body)
+    lookup = begin_renewal(request, body, instance=enrolled.instance, service=world.service, now=world.now)
+    pending = lookup.settle(world.record(enrolled.instance), now=world.now)
+    for shown in (repr(lookup), repr(pending), repr(lookup._case)):
+        assert request.headers["signature"] not in shown
+        assert body.decode() not in shown
+
+
 def test_renewals_do_not_wait_for_the_verification_pool(world: World, enrolled: Enrolled) -> None:
     world.places.free = 0
     world.renew(world.renewal(enrolled), enrolled.instance)

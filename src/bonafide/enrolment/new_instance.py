@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bonafide import challenge
@@ -94,14 +94,14 @@ def begin_enrolment(request: HttpRequest, body: bytes, *, service: Service, now:
     app = service.app(message.app)
     if app is None:
         raise VerificationFailed(reasons.APP_UNKNOWN, message.app)
+    presented = challenge.verify(
+        message.challenge, service.challenge_key, scope=service.scope(app, Purpose.ENROL), now=now
+    )
     identity = app.identity(message.identity)
     if identity is None:
         raise VerificationFailed(reasons.IDENTITY_UNKNOWN, message.identity)
     if isinstance(message.evidence, Attestation) and identity.platform not in _APPLE:
         raise VerificationFailed(reasons.FORMAT_UNFIT, f"{message.format} for {identity.platform}")
-    presented = challenge.verify(
-        message.challenge, service.challenge_key, scope=service.scope(app, Purpose.ENROL), now=now
-    )
     verify_enrolment_proof(request, key=message.sign_key, jkt=message.jkt, body=body, now=now)
     case = _Case(service=service, app=app, identity=identity, message=message, challenge=presented)
     return PendingSpend(
@@ -119,7 +119,7 @@ class PendingSpend:
     challenge_digest: bytes
     body_digest: bytes
     expires_at: datetime
-    _case: _Case
+    _case: _Case = field(repr=False)
 
     def settle(self, spent: SpentChallenge) -> UnverifiedEvidence:
         """Go on if this pair was the first to present the challenge, now or before, and has not failed.
@@ -138,7 +138,7 @@ class PendingSpend:
 class UnverifiedEvidence:
     """The challenge is this pair's. Now the costly part."""
 
-    _case: _Case
+    _case: _Case = field(repr=False)
 
     def verify(self, *, pool: VerificationPool, now: datetime) -> VerifiedEvidence:
         """Verify the evidence; a certificate chain in a place of the pool, anything else outside.
@@ -200,7 +200,7 @@ class VerifiedEvidence:
     """Authentic evidence for the key, or, where `claims` is None, a device that offered none."""
 
     claims: AppAttestClaims | DebugClaims | None
-    _case: _Case
+    _case: _Case = field(repr=False)
 
     def appraise(self, *, now: datetime, random: Callable[[int], bytes]) -> PendingRegistration:
         """Judge the claims under the policy of the identity.
@@ -209,6 +209,7 @@ class VerifiedEvidence:
         """
         case, claims = self._case, self.claims
         message = case.message
+        # Without evidence there is no environment to be wary of: the tier `none` says all there is to say.
         environment = EvidenceEnvironment.PRODUCTION if claims is None else claims.environment
         appraisal = appraise(
             InstanceClaims(
@@ -243,7 +244,7 @@ class PendingRegistration:
 
     registration: Registration
     _appraisal: Appraisal
-    _case: _Case
+    _case: _Case = field(repr=False)
 
     def settle(self, answer: InstanceRecord | RegistrationRefusal) -> Grant:
         """Take the store's answer: the instance that the key now has, or a row that was there first and wins.

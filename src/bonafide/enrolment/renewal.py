@@ -9,7 +9,7 @@ can raise what they say. An unknown instance, a wrong key, a ban and a wrong cou
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from bonafide.ports import InstanceRecord
     from bonafide.terms import Environment
 
-# The key of nobody: a request for an instance that does not exist takes the same path as one with a wrong
-# key, so that neither the answer nor the time it takes tells them apart. What it signs is refused all the same.
+# The key of nobody: a request for an instance that does not exist is verified like one with a wrong key, so
+# that every answer about its proof is the same. What this key signs is refused all the same.
 _NOBODY: Final = ec.derive_private_key(1, ec.SECP256R1()).public_key()
 
 _CATEGORY: Final = "validation_category"
@@ -58,8 +58,8 @@ class _Case:
     app: App
     message: RenewalMessage
     challenge: Challenge
-    request: HttpRequest
-    body: bytes
+    request: HttpRequest = field(repr=False)
+    body: bytes = field(repr=False)
     audience: str
 
 
@@ -105,7 +105,7 @@ class PendingLookup:
     instance: str
     app: str
     environment: Environment
-    _case: _Case
+    _case: _Case = field(repr=False)
 
     def settle(self, record: InstanceRecord | None, *, now: datetime) -> PendingRenewal:
         """Verify the request's proof by the instance's key and its assertion, and judge the stored claims.
@@ -225,7 +225,7 @@ class PendingRenewal:
     renewal: Renewal
     _record: InstanceRecord
     _appraisal: Appraisal
-    _case: _Case
+    _case: _Case = field(repr=False)
 
     def settle(self, outcome: RenewalOutcome) -> Grant:
         """Take what the conditional UPDATE found. Everything but `DONE` refuses.

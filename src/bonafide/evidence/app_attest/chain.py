@@ -39,6 +39,7 @@ _SIGNATURE_ALGORITHMS: Final = {
 # The last is what a serial number below 1 raises where warnings are errors, and will raise everywhere.
 _MALFORMED: Final = (
     ValueError,
+    TypeError,  # a name's attribute of an ASN.1 type that the library has no string for
     x509.InvalidVersion,
     x509.DuplicateExtension,
     UnsupportedAlgorithm,
@@ -170,7 +171,7 @@ def _verify_intermediate(der: bytes, *, sha256: bytes, anchors: Sequence[Anchor]
         raise VerificationFailed(reasons.ROOT_UNKNOWN)
     try:
         subject = certificate.subject
-    except ValueError:
+    except _MALFORMED:
         raise MalformedEvidence(reasons.CERTIFICATE_MALFORMED, "intermediate: subject") from None
     for anchor in named:
         if _is_signed_by(certificate, anchor.public_key):
