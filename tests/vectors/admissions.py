@@ -1,4 +1,4 @@
-"""The vectors of `client_attestation`, `proof`, `request`, `route` and `store`: one request before one gate.
+"""The vectors of `client_attestation`, `proof`, `request` and `route`: one request before one gate.
 
 `input` holds the gate (`gate`), the request as an adapter received it (`request`: method, host, target, headers,
 body) and the replay store's answer (`first_use`). `claims` of an admitted request say what a signer must have
@@ -470,5 +470,4 @@ def _stores() -> Iterator[Vector]:
         ("unavailable", "store.unavailable"),
         ("clock_apart", "store.clock_apart"),
     ):
-        area = expect.partition(".")[0]
-        yield vector(f"{area}/{answer}", "The replay store's answer", expect, first_use=answer)
+        yield vector(f"proof/store_{answer}", "The replay store's answer", expect, first_use=answer)

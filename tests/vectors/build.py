@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bonafide.testing.vectors import load
-from tests.vectors import assertions, attestations, formats, page
+from tests.vectors import admissions, assertions, attestations, formats, page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from bonafide.testing.vectors import Vector
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-AREAS: Final = ("app_assertion", "app_attest", "cbor", "debug", "der")
+AREAS: Final = (
+    "app_assertion",
+    "app_attest",
+    "cbor",
+    "client_attestation",
+    "debug",
+    "der",
+    "proof",
+    "request",
+    "route",
+)
 
 
 def build() -> Iterator[Vector]:
@@ -28,6 +38,7 @@ def build() -> Iterator[Vector]:
     yield from attestations.build()
     yield from assertions.build()
     yield from formats.build()
+    yield from admissions.build()
 
 
 def files() -> dict[str, str]:

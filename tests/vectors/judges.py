@@ -16,6 +16,7 @@ from bonafide.evidence.debug import DebugSecret, UnsafeDebugEvidence, verify_deb
 from bonafide.terms import Environment, EvidenceEnvironment
 from bonafide.testing.vectors import ACCEPT, encode, load
 from bonafide.trust import Anchor
+from tests.vectors.gate_judge import judge_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -132,6 +133,10 @@ JUDGES: Final[Mapping[str, Callable[[Vector], Mapping[str, object]]]] = {
     "app_assertion": judge_assertion,
     "app_attest": judge_attestation,
     "cbor": judge_cbor,
+    "client_attestation": judge_request,
     "debug": judge_debug,
     "der": judge_der,
+    "proof": judge_request,
+    "request": judge_request,
+    "route": judge_request,
 }

@@ -21,7 +21,22 @@ _TESTS: Final = {
     "cbor": "tests/codec/test_cbor.py",
     "der": "tests/codec/test_der.py",
     "debug": "tests/evidence/test_debug.py",
+    "client_attestation": "tests/vectors/test_admissions.py",
+    "proof": "tests/vectors/test_admissions.py",
+    "request": "tests/vectors/test_admissions.py",
+    "route": "tests/vectors/test_admissions.py",
 }
+
+SHOWN_ELSEWHERE: Final = {
+    "request.body_too_large": "tests/django/test_spool.py",
+    "request.body_incomplete": "tests/django/test_spool.py",
+    "request.body_framing": "tests/django/test_spool.py",
+    "request.body_malformed": "tests/enrolment/test_messages.py",
+    "request.rate_exceeded": "tests/django/test_governor.py",
+    "route.legacy_share_exceeded": "tests/django/test_rollout.py",
+}
+"""Reasons that depend on more than one input, e.g. on how a server hands over a body: tests show them."""
+
 
 _HEAD: Final = """\
 # Vectors
@@ -41,6 +56,10 @@ _TITLES: Final = {
     "cbor": "CBOR (RFC 8949)",
     "der": "DER in Apple's extensions (ITU-T X.690)",
     "debug": "Debug evidence",
+    "client_attestation": "Client attestation (PROTOCOL section 3)",
+    "proof": "Proof of one request (PROTOCOL section 4)",
+    "request": "Form of a request (PROTOCOL section 4)",
+    "route": "Route policy (PROTOCOL section 6)",
 }
 
 
@@ -59,7 +78,9 @@ def _rows(area: str, vectors: Iterable[Vector]) -> Iterator[str]:
         by_verdict[vector.expect].append(f"`{vector.name}`")
     yield f"| all hold | accept | {' '.join(by_verdict.pop(ACCEPT))} | `{_TESTS[area]}` |\n"
     for code, reason in reasons.by_code().items():
-        if code.startswith(f"{area}.") and code not in by_verdict:
+        if code in SHOWN_ELSEWHERE and code.startswith(f"{area}."):
+            yield f"| {reason.spec} | [{code}](reasons.md) | | `{SHOWN_ELSEWHERE[code]}` |\n"
+        elif code.startswith(f"{area}.") and code not in by_verdict:
             message = f"no vector expects {code}"
             raise ValueError(message)
         if code in by_verdict:

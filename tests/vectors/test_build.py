@@ -52,8 +52,16 @@ def test_every_vector_is_written_as_it_is_read() -> None:
 
 @pytest.mark.parametrize("area", build.AREAS)
 def test_every_reason_of_the_area_has_a_vector(area: str) -> None:
-    codes = {code for code in reasons.by_code() if code.startswith(f"{area}.")}
+    codes = {code for code in reasons.by_code().keys() - page.SHOWN_ELSEWHERE.keys() if code.startswith(f"{area}.")}
     assert codes - {vector.expect for vector in VECTORS} == set()
+
+
+@pytest.mark.parametrize(("code", "path"), page.SHOWN_ELSEWHERE.items())
+def test_reason_without_a_vector_is_expected_by_the_test_that_the_page_names(code: str, path: str) -> None:
+    assert code in reasons.by_code()
+    constant = code.partition(".")[2].upper()
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert constant in text or code in text
 
 
 def test_every_raise_is_reached_by_a_vector() -> None:

@@ -1,0 +1,19 @@
+"""Every vector of one request before one gate gets its verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.vectors.judges import assert_verdict, name, vectors
+
+if TYPE_CHECKING:
+    from bonafide.testing.vectors import Vector
+
+AREAS = ("client_attestation", "proof", "request", "route")
+
+
+@pytest.mark.parametrize("vector", [vector for area in AREAS for vector in vectors(area)], ids=name)
+def test_every_vector_gets_its_verdict(vector: Vector) -> None:
+    assert_verdict(vector)
