@@ -75,6 +75,7 @@ class ScriptedService:
     lifetime: int = 300
     renew_after: int = 240
     service_key: ServiceKey = SERVICE_KEY
+    evidence_environment: str = "production"
     claims: dict[str, Any] = field(default_factory=dict)
     scripted: dict[str, deque[httpx.Response | Refusal | Exception]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -84,6 +85,7 @@ class ScriptedService:
     bodies: list[bytes] = field(default_factory=list)
     sessions: dict[str, Session] = field(default_factory=dict)
     keys: dict[str, ec.EllipticCurvePublicKey] = field(default_factory=dict)
+    agree: ec.EllipticCurvePublicKey | None = None
     challenges: int = 0
 
     def script(self, what: str, *answers: httpx.Response | Refusal | Exception) -> None:
@@ -128,7 +130,8 @@ class ScriptedService:
             sign_key = jwk.parse_public(client_data["sign_jwk"])
             jkt = jwk.thumbprint(client_data["sign_jwk"])
             self.keys[jkt] = sign_key
-            self.agree = jwk.parse_public(client_data["agree_jwk"])
+            agree_jwk = client_data.get("agree_jwk")
+            self.agree = None if agree_jwk is None else jwk.parse_public(agree_jwk)
         else:
             jkt = client_data["jkt"]
         now = datetime.fromtimestamp(self.time.now, UTC)
@@ -148,12 +151,14 @@ class ScriptedService:
             | self.claims
         )
         self.sessions[base64url.encode(sid)] = session
-        sealed = issue_session(
-            session, service_key=self.service_key, recipient=self.agree, random=lambda size: b"\x07" * size
-        )
+        sealed = None
+        if self.agree is not None:
+            sealed = issue_session(
+                session, service_key=self.service_key, recipient=self.agree, random=lambda size: b"\x07" * size
+            )
         answer = {
             "instance": session.instance,
-            "client_attestation": f"attestation.{base64url.encode(sid)}.x",
+            "client_attestation": self._token(sid),
             "session": sealed,
             "expires_in": self.lifetime,
             "renew_after": self.renew_after,
@@ -161,13 +166,17 @@ class ScriptedService:
         }
         return httpx.Response(201 if what == "enrol" else 200, json=answer)
 
+    def _token(self, sid: bytes) -> str:
+        ours = {"sid": base64url.encode(sid), "env": self.evidence_environment}
+        return f"header.{base64url.encode(json.dumps({'bonafide': ours}).encode())}.signature"
+
     def _admit(self, request: httpx.Request) -> None:
         value = _value(request)
         self.api_requests.append(value)
         path, query = split_target(value.target)
         token = value.headers[CLIENT_ATTESTATION]
         proof = parse_proof(value, path=path, query=query, attestation=token)
-        session = self.sessions[token.split(".")[1]]
+        session = self.sessions[json.loads(base64url.decode(token.split(".")[1]))["bonafide"]["sid"]]
         if proof.kind is ProofKind.SESSION:
             sid = base64url.encode(session.sid)
             proven = verify_session(proof, mac_key=mac_key(session.key), sid=sid, now=self.time.now)

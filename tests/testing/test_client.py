@@ -211,7 +211,7 @@ def test_session_for_somebody_else_is_not_taken(world: World, claims: dict[str, 
 
 def test_session_under_a_key_that_is_not_pinned_is_not_taken(world: World) -> None:
     world.service.service_key = FOREIGN_KEY
-    with pytest.raises(AnswerRefused, match="session.service_key_not_pinned"):
+    with pytest.raises(AnswerRefused, match=r"session\.service_key_not_pinned"):
         world.start().enrol()
 
 
@@ -232,27 +232,37 @@ def test_renewal_that_answers_for_another_instance_is_not_taken(world: World) ->
         client.renew()
 
 
-@pytest.mark.parametrize("name", ["instance", "client_attestation", "session", "next_challenge"])
-def test_answer_that_lacks_a_member_is_not_taken(world: World, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, 1) for name in ("instance", "client_attestation", "session", "next_challenge")),
+        *((name, value) for name in ("expires_in", "renew_after") for value in ("1", True, -1, None)),
+    ],
+)
+def test_answer_without_what_it_must_have_is_not_taken(world: World, name: str, value: object) -> None:
     client = world.start()
-    body: dict[str, object] = {"instance": INSTANCE, "client_attestation": "x", "session": "x", "next_challenge": "x"}
-    body[name] = 1
-    if name in {"client_attestation", "next_challenge"}:
-        client.enrol()
-        answer = world.service._issue("renew", _renewal(world))
-        body = json.loads(answer.content) | {name: 1}
-        world.service.script("renew", httpx.Response(200, json=body))
-        with pytest.raises(AnswerRefused, match=name):
-            client.renew()
-    else:
-        world.service.script("enrol", httpx.Response(201, json=body))
-        with pytest.raises(AnswerRefused, match=name):
-            client.enrol()
+    client.enrol()
+    answer = world.service._issue("renew", _renewal(world))
+    body = json.loads(answer.content) | {name: value}
+    world.service.script("renew", httpx.Response(200, json=body))
+    with pytest.raises(AnswerRefused, match=name):
+        client.renew()
+
+
+def test_device_without_an_agree_key_signs_everything_by_hardware(world: World) -> None:
+    world.phone.keychain.agree_key = None
+    client = world.start()
+    client.get("/api/me")
+    assert world.service.kinds == [ProofKind.HARDWARE]
+    assert not client.clock.trusted
+    world.time.now += 240
+    client.get("/api/me")
+    assert world.service.asked == ["challenge", "enrol", "api", "renew", "api"]
 
 
 def test_answer_that_is_not_json_is_not_taken(world: World) -> None:
     world.service.script("challenge", httpx.Response(200, content=b"<html>"))
-    with pytest.raises(AnswerRefused, match="jose.json_malformed"):
+    with pytest.raises(AnswerRefused, match=r"jose\.json_malformed"):
         world.start().enrol()
 
 
@@ -520,7 +530,7 @@ def test_urls_are_spelt_in_the_one_admitted_way(world: World, url: str, target: 
 def test_url_without_an_admitted_spelling_is_not_sent(world: World, url: str) -> None:
     client = world.start()
     client.enrol()
-    with pytest.raises(MalformedEvidence, match="request.target_not_canonical"):
+    with pytest.raises(MalformedEvidence, match=r"request\.target_not_canonical"):
         client.get(url)
     assert "api" not in world.service.asked
 

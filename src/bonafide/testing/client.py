@@ -76,7 +76,7 @@ class _ProofAuth(httpx.Auth):
                 step = next(steps, None)
                 continue
             response = yield step
-            if step.url.path.startswith(self._conversation.service_path):
+            if self._must_be_read(step, response):
                 response.read()
             step = following(steps, response)
 
@@ -90,9 +90,13 @@ class _ProofAuth(httpx.Auth):
                 step = next(steps, None)
                 continue
             response = yield step
-            if step.url.path.startswith(self._conversation.service_path):
+            if self._must_be_read(step, response):
                 await response.aread()
             step = following(steps, response)
+
+    def _must_be_read(self, request: httpx.Request, response: httpx.Response) -> bool:
+        """Tell answers whose body is looked at here, or kept by an exception, from those that may be streamed."""
+        return request.url.path.startswith(self._conversation.service_path) or "bonafide-action" in response.headers
 
     def _steps(self, request: httpx.Request) -> Steps:
         url = request.url
@@ -139,6 +143,10 @@ class AppClient(httpx.Client):
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         """Send as httpx does, but leave authentication and redirects to the conversation alone."""
         return super().send(request, **_with_our_auth(options))
+
+    def make_ready(self) -> None:
+        """Enrol where that has not been done, renew where it is due. Raises as `enrol`."""
+        self._run(self.conversation.make_ready())
 
     def enrol(self) -> None:
         """Enrol now instead of before the first request. Raises `Refused`, `AnswerRefused`, `Stopped`."""

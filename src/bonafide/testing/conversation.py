@@ -43,6 +43,8 @@ from bonafide.testing.signed_request import SAFE_METHODS, prove, redirected
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     from bonafide.session import Session
     from bonafide.testing.clock import LearnedClock
     from bonafide.testing.device import Device
@@ -83,11 +85,11 @@ class Conversation:
 
     def request(self, request: httpx.Request, *, proof: ProofKind) -> Steps:
         """Send one request with a proof, and see it through. The last answer given in is the outcome."""
-        yield from self._make_ready()
+        yield from self.make_ready()
         seen: Counter[Action] = Counter()
         redirects = 0
         while True:
-            self._sign(request, proof)
+            self.sign(request, proof=proof)
             response = yield request
             self._clock.learn(response.headers.get("date"))
             following = redirected(request, response)
@@ -120,8 +122,11 @@ class Conversation:
         ):
             yield from self.renew()
 
-    def _sign(self, request: httpx.Request, proof: ProofKind) -> None:
-        """Give the request its target in the one spelling, digest, client attestation and proof."""
+    def sign(self, request: httpx.Request, *, proof: ProofKind) -> None:
+        """Give a request its target in the one spelling, digest, client attestation and proof; do not send it.
+
+        Raises `RuntimeError` before enrolment, `MalformedEvidence` (`request.target_not_canonical`).
+        """
         enrolled = self._keychain.enrolled
         if enrolled is None:
             message = "nothing to sign with"
@@ -140,7 +145,7 @@ class Conversation:
 
     # Enrolment and renewal ----------------------------------------------------------------------
 
-    def _make_ready(self) -> Steps:
+    def make_ready(self) -> Steps:
         """Enrol where that has not been done; renew early, and bear a failure while the old one lasts."""
         enrolled = self._keychain.enrolled
         if enrolled is None:
@@ -219,7 +224,7 @@ class Conversation:
                 keychain.renewal = renewal_message(self._device, challenge, enrolled.instance)
             pending = keychain.renewal
             try:
-                pending.evidence = self._device.assert_(pending) if pending.evidence is None else pending.evidence
+                pending.evidence = self._device.make_assertion(pending) if pending.evidence is None else pending.evidence
             except KeyUnusable:  # what the device knows needs no hint of the service, and no bound
                 yield from self._enrol_afresh()
                 return
@@ -251,13 +256,9 @@ class Conversation:
         """Send a message to the service, waiting and correcting the clock as told, within bounds."""
         if self._stopped is not None:
             raise Stopped(self._stopped)
-        url = self._service.copy_with(path=self._service.path.rstrip("/") + path)
         seen: Counter[Action] = Counter()
         while True:
-            request = httpx.Request("POST", url, content=body, headers={"content-type": "application/json"})
-            if signed:
-                self._prove(request, HardwareSigner(self._keychain.sign_key, self._keychain.jkt), None)
-            response = yield request
+            response = yield self.compose(path, body, signed=signed)
             self._clock.learn(response.headers.get("date"))
             action = action_of(response) if response.is_error else None
             # The same pair may be repeated at will: the service answers it with the same instance.
@@ -268,6 +269,14 @@ class Conversation:
                 return response
             if action is Action.BACK_OFF:
                 yield Pause(retry_after(response))
+
+    def compose(self, path: str, body: bytes, *, signed: bool = True) -> httpx.Request:
+        """Return a message to the service at `path` below its prefix, with a proof by the `sign` key."""
+        url = self._service.copy_with(path=self._service.path.rstrip("/") + path)
+        request = httpx.Request("POST", url, content=body, headers={"content-type": "application/json"})
+        if signed:
+            self._prove(request, HardwareSigner(self._keychain.sign_key, self._keychain.jkt), None)
+        return request
 
     def _refuse(self, doing: str, response: httpx.Response) -> NoReturn:
         """Raise what the caller learns; remember a service that wants no more of this app."""
@@ -284,24 +293,28 @@ class Conversation:
         if keychain.enrolled is not None and keychain.enrolled.instance != instance:
             message = "a renewal answered for another instance"
             raise AnswerRefused(message)
-        session = self._open(_text(answer, "session"), instance, pending.challenge)
-        self._clock.trust(session.issued_at)
-        renew_after, lifetime = answer.get("renew_after"), session.expires_at - session.issued_at
-        seconds = float(renew_after) if isinstance(renew_after, int) else 0.0
+        lifetime = _seconds(answer, "expires_in")
+        issued_at = self._clock.now()
+        session = None
+        if keychain.agree_key is not None:
+            session = self._open(_text(answer, "session"), keychain.agree_key, instance, pending.challenge)
+            self._clock.trust(session.issued_at)
+            issued_at = session.issued_at.timestamp()
+            lifetime = (session.expires_at - session.issued_at).total_seconds()
         keychain.enrolled = Enrolled(
             instance=instance,
             client_attestation=_text(answer, "client_attestation"),
             session=session,
-            renew_at=session.issued_at.timestamp() + min(max(seconds, 0.0), lifetime.total_seconds()),
-            expires_at=session.expires_at.timestamp(),
+            renew_at=issued_at + min(_seconds(answer, "renew_after"), lifetime),
+            expires_at=issued_at + lifetime,
             next_challenge=_text(answer, "next_challenge"),
         )
 
-    def _open(self, token: str, instance: str, challenge: str) -> Session:
+    def _open(self, token: str, agree_key: ec.EllipticCurvePrivateKey, instance: str, challenge: str) -> Session:
         try:
             return open_session(
                 token,
-                agree_key=self._keychain.agree_key,
+                agree_key=agree_key,
                 pinned=self._pinned,
                 app=self._device.build.app,
                 instance=instance,
@@ -333,3 +346,11 @@ def _text(answer: Mapping[str, object], name: str) -> str:
         message = f"{name} is missing"
         raise AnswerRefused(message)
     return value
+
+
+def _seconds(answer: Mapping[str, object], name: str) -> float:
+    value = answer.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        message = f"{name} is missing"
+        raise AnswerRefused(message)
+    return float(value)

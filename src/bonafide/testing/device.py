@@ -66,10 +66,13 @@ class PendingMessage:
 
 @dataclass(slots=True)
 class Keychain:
-    """What survives a killed process, and the app's deletion: two keys, and where enrolment stands."""
+    """What survives a killed process, and the app's deletion: two keys, and where enrolment stands.
+
+    Without an `agree` key there is no session, and every proof is by `sign`.
+    """
 
     sign_key: ec.EllipticCurvePrivateKey = field(repr=False)
-    agree_key: ec.EllipticCurvePrivateKey = field(repr=False)
+    agree_key: ec.EllipticCurvePrivateKey | None = field(repr=False)
     attest_key: str | None = None
     enrolment: PendingMessage | None = None
     renewal: PendingMessage | None = None
@@ -110,7 +113,7 @@ class Device(Protocol):
         """
         ...
 
-    def assert_(self, message: PendingMessage) -> Evidence:
+    def make_assertion(self, message: PendingMessage) -> Evidence:
         """Make the evidence of a renewal; empty where the device has none to give."""
         ...
 
@@ -132,7 +135,7 @@ def enrolment_message(device: Device, challenge: str, key: str | None) -> Pendin
         "app": build.app,
         "identity": build.identity,
         "sign_jwk": keychain.sign_jwk,
-        "agree_jwk": from_public(keychain.agree_key.public_key()),
+        **({} if keychain.agree_key is None else {"agree_jwk": from_public(keychain.agree_key.public_key())}),
         **_versions(build),
     }
     return PendingMessage(client_data=json.dump(client_data), challenge=challenge, key=key)

@@ -88,7 +88,7 @@ class IPhone:
             raise KeyUnusable(key_id) from None
         return [{"format": "apple-app-attest", "key_id": key_id, "attestation": base64url.encode(attestation)}]
 
-    def assert_(self, message: PendingMessage) -> Evidence:
+    def make_assertion(self, message: PendingMessage) -> Evidence:
         """Assert by the attested key over the client data, as `generateAssertion` does.
 
         Raises `KeyUnusable` where the key has gone.

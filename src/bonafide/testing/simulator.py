@@ -40,6 +40,6 @@ class Simulator:
         now = datetime.fromtimestamp(self._clock(), UTC)
         return [issue_debug_evidence(self._secret, client_data_hash=client_data_hash, now=now)]
 
-    def assert_(self, message: PendingMessage) -> Evidence:  # noqa: ARG002 - a renewal is proven by `sign` alone
+    def make_assertion(self, message: PendingMessage) -> Evidence:  # noqa: ARG002 - a renewal is proven by `sign` alone
         """Return nothing: renewals of debug instances take no evidence."""
         return []
