@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-COMMANDS: Final = ("verify",)
+COMMANDS: Final = ("verify", "curl")
 """The modules of this package that are subcommands, in the order of the help text."""
 
 MISUSE: Final = 2
