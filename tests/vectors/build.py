@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bonafide.testing.vectors import load
-from tests.vectors import admissions, assertions, attestations, formats, page
+from tests.vectors import admissions, assertions, attestations, formats, page, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +24,15 @@ AREAS: Final = (
     "app_assertion",
     "app_attest",
     "cbor",
+    "challenge",
     "client_attestation",
     "debug",
     "der",
+    "key_schedule",
     "proof",
     "request",
     "route",
+    "session",
 )
 
 
@@ -39,6 +42,7 @@ def build() -> Iterator[Vector]:
     yield from assertions.build()
     yield from formats.build()
     yield from admissions.build()
+    yield from sessions.build()
 
 
 def files() -> dict[str, str]:

@@ -17,6 +17,7 @@ from bonafide.terms import Environment, EvidenceEnvironment
 from bonafide.testing.vectors import ACCEPT, encode, load
 from bonafide.trust import Anchor
 from tests.vectors.gate_judge import judge_request
+from tests.vectors.sessions import judge_challenge, judge_schedule, judge_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -133,10 +134,13 @@ JUDGES: Final[Mapping[str, Callable[[Vector], Mapping[str, object]]]] = {
     "app_assertion": judge_assertion,
     "app_attest": judge_attestation,
     "cbor": judge_cbor,
+    "challenge": judge_challenge,
     "client_attestation": judge_request,
     "debug": judge_debug,
     "der": judge_der,
+    "key_schedule": judge_schedule,
     "proof": judge_request,
     "request": judge_request,
     "route": judge_request,
+    "session": judge_session,
 }

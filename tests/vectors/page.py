@@ -21,10 +21,13 @@ _TESTS: Final = {
     "cbor": "tests/codec/test_cbor.py",
     "der": "tests/codec/test_der.py",
     "debug": "tests/evidence/test_debug.py",
-    "client_attestation": "tests/vectors/test_admissions.py",
-    "proof": "tests/vectors/test_admissions.py",
-    "request": "tests/vectors/test_admissions.py",
-    "route": "tests/vectors/test_admissions.py",
+    "client_attestation": "tests/vectors/test_verdicts.py",
+    "proof": "tests/vectors/test_verdicts.py",
+    "request": "tests/vectors/test_verdicts.py",
+    "route": "tests/vectors/test_verdicts.py",
+    "session": "tests/vectors/test_verdicts.py",
+    "key_schedule": "tests/vectors/test_verdicts.py",
+    "challenge": "tests/vectors/test_verdicts.py",
 }
 
 SHOWN_ELSEWHERE: Final = {
@@ -34,6 +37,12 @@ SHOWN_ELSEWHERE: Final = {
     "request.body_malformed": "tests/enrolment/test_messages.py",
     "request.rate_exceeded": "tests/django/test_governor.py",
     "route.legacy_share_exceeded": "tests/django/test_rollout.py",
+    "challenge.purpose_unknown": "tests/enrolment/test_messages.py",
+    "challenge.spent": "tests/enrolment/test_new_instance.py",
+    "challenge.overtaken": "tests/enrolment/test_renewal.py",
+    "challenge.governed": "tests/django/test_views.py",
+    "session.derivation_misused": "tests/test_session.py",
+    "session.key_missing": "tests/test_keys.py",
 }
 """Reasons that depend on more than one input, e.g. on how a server hands over a body: tests show them."""
 
@@ -60,6 +69,9 @@ _TITLES: Final = {
     "proof": "Proof of one request (PROTOCOL section 4)",
     "request": "Form of a request (PROTOCOL section 4)",
     "route": "Route policy (PROTOCOL section 6)",
+    "session": "Session, as a device opens it (PROTOCOL section 5)",
+    "key_schedule": "Key schedule of a session (PROTOCOL section 5; RFC 5869)",
+    "challenge": "Challenge, as the service verifies it (PROTOCOL section 2)",
 }
 
 

@@ -1,4 +1,4 @@
-"""Every vector of one request before one gate gets its verdict."""
+"""Every vector of what service and app say to each other gets its verdict."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.vectors.judges import assert_verdict, name, vectors
 if TYPE_CHECKING:
     from bonafide.testing.vectors import Vector
 
-AREAS = ("client_attestation", "proof", "request", "route")
+AREAS = ("challenge", "client_attestation", "key_schedule", "proof", "request", "route", "session")
 
 
 @pytest.mark.parametrize("vector", [vector for area in AREAS for vector in vectors(area)], ids=name)
