@@ -1,0 +1,1 @@
+"""Attacks on the shop's API, each beside its untouched twin, before and after Bonafide."""

@@ -1,0 +1,78 @@
+"""An attacker's proxy, as a script for mitmdump: it watches everything, and does what it is told.
+
+It runs in mitmproxy's own environment. The demo writes what to do into `orders.json`, and reads what the
+proxy saw and got from `seen.jsonl`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from mitmproxy import ctx, http  # type: ignore[import-not-found]  # it lives in an environment of its own
+
+DIRECTORY = Path(os.environ["MITM_DIRECTORY"])
+FORGER = [os.environ["MITM_FORGER_PYTHON"], str(Path(__file__).with_name("forge_session.py"))]
+
+
+class Attacker:
+    """What this proxy does to what passes."""
+
+    def __init__(self) -> None:
+        self._enrolment: dict[str, Any] = {}
+
+    def request(self, flow: http.HTTPFlow) -> None:
+        """Change a request on its way to the API."""
+        order = json.loads((DIRECTORY / "orders.json").read_text())
+        if flow.request.path.endswith("/instances"):
+            self._enrolment = json.loads(flow.request.content or b"{}")
+        match order["do"]:
+            case "change_query":
+                flow.request.path = flow.request.path.partition("?")[0] + "?page=2"
+            case "change_body":
+                flow.request.content = (flow.request.content or b"").replace(b":1}", b":9}")
+            case "change_bearer":
+                flow.request.headers["authorization"] = order["bearer"]
+            case "replace_agree_key" if flow.request.path.endswith("/instances"):
+                flow.request.content = self._with_own_agree_key(order["agree_jwk"])
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """Change an answer on its way to the app, or have the request sent once more."""
+        order = json.loads((DIRECTORY / "orders.json").read_text())
+        answer = flow.response
+        if answer is None:
+            return
+        self._note(flow)
+        if order["do"] == "replace_session" and flow.request.path.endswith("/instances"):
+            members = json.loads(answer.content or b"{}")
+            told = {"client_data": self._enrolment["client_data"], "instance": members["instance"]}
+            forged = subprocess.run(FORGER, input=json.dumps(told), capture_output=True, check=True, text=True)
+            answer.content = json.dumps(members | {"session": forged.stdout}).encode()
+        elif order["do"] == "repeat" and flow.is_replay is None:
+            ctx.master.commands.call("replay.client", [flow.copy()])
+
+    def _with_own_agree_key(self, agree_jwk: dict[str, str]) -> bytes:
+        client_data = json.loads(base64.urlsafe_b64decode(self._enrolment["client_data"] + "=="))
+        changed = json.dumps(client_data | {"agree_jwk": agree_jwk}).encode()
+        encoded = base64.urlsafe_b64encode(changed).rstrip(b"=").decode()
+        return json.dumps(self._enrolment | {"client_data": encoded}).encode()
+
+    def _note(self, flow: http.HTTPFlow) -> None:
+        answer = flow.response
+        assert answer is not None  # noqa: S101 - the caller has looked
+        seen = {
+            "again": flow.is_replay == "request",
+            "request": str(flow.request.headers) + repr(flow.request.content),
+            "status": answer.status_code,
+            "headers": {name.lower(): value for name, value in answer.headers.items()},
+            "body": base64.b64encode(answer.content or b"").decode(),
+        }
+        with (DIRECTORY / "seen.jsonl").open("a") as lines:
+            lines.write(json.dumps(seen) + "\n")
+
+
+addons = [Attacker()]

@@ -1,0 +1,16 @@
+"""The shop's URLs: five endpoints of the API, and the console."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import path
+from shop import views
+
+urlpatterns = [
+    path("api/config", views.config),
+    path("api/login", views.login),
+    path("api/me", views.me),
+    path("api/users/<int:user_id>", views.user),
+    path("api/orders", views.orders),
+    path("admin/", admin.site.urls),
+]
