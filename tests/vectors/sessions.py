@@ -210,15 +210,16 @@ def _sessions() -> Iterator[Vector]:
     ):
         member = name.partition("_")[0]
         yield _session(name, "Not what the device sent", f"{member}_mismatch", claims=_claims(**change))
-    for name, change in (
-        ("claim_missing", {"sid": None}),
-        ("claim_added", {"nbf": 0}),
-        ("sid_short", {"sid": "AAAA"}),
-        ("key_short", {"key": "AAAA"}),
-        ("key_padded", {"key": base64url.encode(bytes(32)) + "="}),
-        ("iat_text", {"iat": "0"}),
-    ):
-        yield _session(name, "Other claims", "claims_malformed", claims=_claims(**change))
+    malformed: dict[str, dict[str, object]] = {
+        "claim_missing": {"sid": None},
+        "claim_added": {"nbf": 0},
+        "sid_short": {"sid": "AAAA"},
+        "key_short": {"key": "AAAA"},
+        "key_padded": {"key": base64url.encode(bytes(32)) + "="},
+        "iat_text": {"iat": "0"},
+    }
+    for name, changed in malformed.items():
+        yield _session(name, "Other claims", "claims_malformed", claims=_claims(**changed))
     issued = int(NOW.timestamp())
     yield _session("lifetime_none", "Ends as it begins", "lifetime_refused", claims=_claims(exp=issued))
     yield _session("lifetime_long", "One second over", "lifetime_refused", claims=_claims(exp=issued + 3601))
