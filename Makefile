@@ -44,7 +44,7 @@ bench: setup  ## what a request costs, against fixed yardsticks
 	@$(BIN)/python -m bench
 
 docs: setup  ## write the generated reference pages; fails where they were out of date
-	@$(BIN)/python tools/reference.py
+	@$(BIN)/python tools/reference.py; status=$$?; $(BIN)/python -m tools.reference_django && exit $$status
 
 mutate: setup setup-mitmproxy  ## remove each `raise` in turn: a test must turn red
 	@$(BIN)/python tools/remove_raises.py

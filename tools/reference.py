@@ -134,12 +134,12 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
 }
 
 
-def main() -> int:
+def write(pages: Mapping[Path, Callable[[], str]]) -> int:
     """Write what differs, name it, and say by the exit status whether anything did."""
-    stale = [path for path, page in PAGES.items() if not _is(ROOT / path, page())]
+    stale = [path for path, page in pages.items() if not _is(ROOT / path, page())]
     for path in stale:
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
-        (ROOT / path).write_text(PAGES[path](), encoding="utf-8")
+        (ROOT / path).write_text(pages[path](), encoding="utf-8")
         print(f"{path} was out of date, and is written anew: commit it")
     return 1 if stale else 0
 
@@ -149,4 +149,4 @@ def _is(path: Path, content: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write(PAGES))
