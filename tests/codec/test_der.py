@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bonafide.codec import der
 from bonafide.testing.apple import nonce_der, tagged, tlv
 from bonafide.testing.vectors import ACCEPT
+from tests.vectors.attestation_world import APPLE
 from tests.vectors.judges import assert_verdict, attempt, name, vectors
 
 if TYPE_CHECKING:
@@ -65,3 +66,17 @@ def test_nothing_but_a_refusal_or_printable_texts_comes_of_any_octets(octets: by
     texts, verdict = attempt(lambda: der.read_tagged_texts(octets, [4, 1400]))
     assert verdict == ("der.malformed" if texts is None else ACCEPT)
     assert all(text.isascii() and text.isprintable() for text in (texts or {}).values())
+
+
+CERTIFICATE = APPLE.intermediate_der
+
+
+@SEARCH
+@given(st.integers(0, len(CERTIFICATE)), st.integers(0, 4), st.binary(max_size=4))
+def test_nothing_but_a_refusal_or_octets_that_were_there_comes_of_any_certificate(
+    at: int, cut: int, octets: bytes
+) -> None:
+    certificate = CERTIFICATE[:at] + octets + CERTIFICATE[at + cut :]
+    names, verdict = attempt(lambda: der.read_names(certificate))
+    assert verdict == ("der.malformed" if names is None else ACCEPT)
+    assert names is None or (names.issuer[1:] in certificate and names.subject[1:] in certificate)

@@ -139,10 +139,6 @@ def _certificates() -> Iterator[Vector]:
         "certificate_leaf_truncated": ("The leaf lacks its last octet", lambda c: [c[0][:-1], c[1]]),
         "certificate_leaf_trailing": ("An octet follows the leaf", lambda c: [c[0] + b"\x00", c[1]]),
         "certificate_intermediate_truncated": ("The intermediate lacks an octet", lambda c: [c[0], c[1][:-1]]),
-        "certificate_intermediate_subject": (
-            "The intermediate's subject is not UTF-8",
-            lambda c: [c[0], c[1].replace(b"Apple App Attestation CA 1", b"Apple App Attestation CA \xff")],
-        ),
     }
     for name, (comment, change) in chains.items():
         forge = Forge()
@@ -371,6 +367,11 @@ def _chains() -> Iterator[Vector]:
     forged.intermediate = LOOK_ALIKE.intermediate_der
     forged.leaf_signer = LOOK_ALIKE.intermediate_key
     yield vector("root_look_alike_chain", "Step 1: a whole chain under a look-alike root", forged, expect=expect)
+    renamed = Forge()
+    renamed.intermediate = APPLE.intermediate_der.replace(b"Attestation CA 1", b"Attestation CA 2")
+    renamed.form = reform(issuer="Apple App Attestation CA 2")
+    comment = "Step 1: the intermediate renamed, and a leaf that names it so"
+    yield vector("intermediate_renamed", comment, renamed, expect=expect)
     stolen = Forge()
     stolen.leaf_signer = LOOK_ALIKE.intermediate_key
     comment = "Step 1: the genuine intermediate, and a leaf that it did not sign"

@@ -10,9 +10,9 @@ import cbor2
 
 from bonafide.codec import base64url
 from bonafide.evidence.debug import DebugSecret, issue_debug_evidence
-from bonafide.testing.apple import nonce_der, tagged, tlv
+from bonafide.testing.apple import INTERMEDIATE_NAME, nonce_der, tagged, tlv
 from bonafide.testing.vectors import ACCEPT, Vector, encode
-from tests.vectors.attestation_world import CLIENT_DATA_HASH, NOW
+from tests.vectors.attestation_world import APPLE, CLIENT_DATA_HASH, NOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,6 +26,7 @@ def build() -> Iterator[Vector]:
     yield from _cbor()
     yield from _der_nonces()
     yield from _der_texts()
+    yield from _der_names()
     yield from _debug()
 
 
@@ -126,6 +127,38 @@ def _der_texts() -> Iterator[Vector]:
     ):
         given = {"reader": "texts", "der": encode(der), "numbers": [1400, 1403]}
         yield _vector(f"der/texts_{name}", comment, given, expect="der.malformed")
+
+
+def _der_names() -> Iterator[Vector]:
+    good = APPLE.intermediate_der
+    names = {"issuer": encode(_name("Apple App Attestation Root CA")), "subject": encode(_name(INTERMEDIATE_NAME))}
+    yield _vector("der/names_good", "An intermediate", {"reader": "names", "der": encode(good)}, claims=names)
+    not_text = good.replace(tlv(0x0C, INTERMEDIATE_NAME.encode()), tlv(0x03, INTERMEDIATE_NAME.encode()))
+    other = names | {"subject": encode(_name(INTERMEDIATE_NAME, string=0x03))}
+    comment = "A name that is no text is so many octets"
+    yield _vector("der/names_not_text", comment, {"reader": "names", "der": encode(not_text)}, claims=other)
+    for name, comment, octets, expect in (
+        ("truncated", "The last octet is missing", good[:-1], "der.malformed"),
+        ("trailing", "An octet follows", good + b"\x00", "der.malformed"),
+        ("version", "No version, which says 1", _without_version(good), "der.malformed"),
+        ("too_large", "16,385 octets", bytes(16385), "der.too_large"),
+    ):
+        yield _vector(f"der/names_{name}", comment, {"reader": "names", "der": encode(octets)}, expect=expect)
+
+
+def _name(common_name: str, *, string: int = 0x0C) -> bytes:
+    """Return a name of Apple's as `SEQUENCE OF SET OF SEQUENCE { OID, string }`, without its length."""
+    parts = ((0x03, common_name, string), (0x0A, "Apple Inc.", 0x0C), (0x08, "California", 0x0C))
+    return b"\x30" + b"".join(
+        tlv(0x31, tlv(0x30, bytes([6, 3, 0x55, 4, kind]) + tlv(tag, text.encode()))) for kind, text, tag in parts
+    )
+
+
+def _without_version(certificate: bytes) -> bytes:
+    """Return a certificate without `[0] { INTEGER 2 }`."""
+    outer, body = certificate[4:], certificate[8:]
+    length = int.from_bytes(outer[2:4])
+    return tlv(0x30, tlv(0x30, body[5:length]) + body[length:])
 
 
 _SECRET: Final = DebugSecret(app="shop", name="ci", secret=hashlib.sha256(b"vectors").digest())

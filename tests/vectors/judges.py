@@ -99,10 +99,13 @@ def judge_cbor(vector: Vector) -> Mapping[str, object]:
 
 
 def judge_der(vector: Vector) -> Mapping[str, object]:
-    """Read one of Apple's extensions."""
+    """Read one of Apple's extensions, or the names of a certificate."""
     octets = vector.octets("der")
     if vector.text("reader") == "nonce":
         return {"nonce": encode(der.read_nonce(octets))}
+    if vector.text("reader") == "names":
+        names = der.read_names(octets)
+        return {"issuer": encode(names.issuer), "subject": encode(names.subject)}
     numbers = vector.input["numbers"]
     assert isinstance(numbers, list)
     return {"texts": {str(number): text for number, text in der.read_tagged_texts(octets, numbers).items()}}

@@ -1,4 +1,4 @@
-"""Readers for the DER in Apple's certificate extensions, on the strict reader of `cryptography`.
+"""Readers for the DER in Apple's certificates, on the strict reader of `cryptography`.
 
 Nothing is found by offset: a tag that is not where the structure wants it is a refusal. What Apple
 has not documented (extensions .8.6 and .8.7) is read by tag and only as far as it is used.
@@ -6,6 +6,7 @@ has not documented (extensions .8.6 and .8.7) is read by tag and only as far as 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -17,9 +18,31 @@ from bonafide.reasons import der as reasons
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-MAX_BYTES: Final = 4096
+MAX_EXTENSION_BYTES: Final = 4096
+MAX_CERTIFICATE_BYTES: Final = 16 * 1024
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """The two names of a certificate as the octets that stand in it, without their length."""
+
+    issuer: bytes
+    subject: bytes
+
+
+def read_names(der: bytes) -> Names:
+    """Return issuer and subject of a v3 certificate (RFC 5280 section 4.1).
+
+    Octets are compared, so nothing in a name is interpreted: no string types, no normal forms.
+    Raises as `read_nonce`.
+    """
+    body = _decode(_Certificate, der, max_bytes=MAX_CERTIFICATE_BYTES).body
+    return Names(
+        issuer=body.issuer.tag_bytes + bytes(body.issuer.data),
+        subject=body.subject.tag_bytes + bytes(body.subject.data),
+    )
 
 
 def read_nonce(der: bytes) -> bytes:
@@ -52,6 +75,25 @@ class _Nonce:
 
 
 @asn1.sequence
+class _Body:
+    version: Annotated[int, asn1.Explicit(0)]
+    serial: asn1.TLV
+    algorithm: asn1.TLV
+    issuer: asn1.TLV
+    validity: asn1.TLV
+    subject: asn1.TLV
+    public_key: asn1.TLV
+    extensions: asn1.TLV
+
+
+@asn1.sequence
+class _Certificate:
+    body: _Body
+    algorithm: asn1.TLV
+    signature: asn1.BitString
+
+
+@asn1.sequence
 class _Boxed:
     """A box round one value, because `cryptography` reads a SEQUENCE OF only as a member."""
 
@@ -63,8 +105,8 @@ class _Members:
     members: list[asn1.TLV]
 
 
-def _decode(kind: type[_T], der: bytes) -> _T:
-    if len(der) > MAX_BYTES:
+def _decode(kind: type[_T], der: bytes, *, max_bytes: int = MAX_EXTENSION_BYTES) -> _T:
+    if len(der) > max_bytes:
         raise MalformedEvidence(reasons.TOO_LARGE, f"{len(der)} octets")
     try:
         return asn1.decode_der(kind, der)

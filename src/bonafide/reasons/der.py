@@ -1,4 +1,4 @@
-"""Reasons of the area `der`: the extensions of Apple's leaf certificates."""
+"""Reasons of the area `der`: Apple's certificates and the extensions in them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bonafide.reasons._reason import Reason
 
 MALFORMED: Final = Reason(
     code="der.malformed",
-    meaning="A certificate extension is not the DER structure that its OID stands for.",
+    meaning="A certificate, or one of Apple's extensions in it, is not the DER structure that it should be.",
     honest_cause="None known: every attestation since iOS 14.0 has the same structure.",
     likely_attack="A certificate with the nonce at an offset where careless verifiers look for it.",
     remedy="Keep the object; if it is genuine, Apple changed the extension and this verifier must follow.",
@@ -18,10 +18,10 @@ MALFORMED: Final = Reason(
 
 TOO_LARGE: Final = Reason(
     code="der.too_large",
-    meaning="A certificate extension has more than 4096 octets.",
+    meaning="A certificate has more than 16 KiB, or one of Apple's extensions in it more than 4 KiB.",
     honest_cause="None known.",
     likely_attack="Exhausting the verifier.",
-    remedy="None: genuine extensions have at most a few hundred.",
+    remedy="None: genuine certificates have about 1,000 octets.",
     spec="PROTOCOL, preamble",
     status=400,
 )

@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from bonafide.codec.der import read_names
 from bonafide.errors import ConfigurationError
 from bonafide.reasons import configuration as reasons
 
@@ -39,6 +40,7 @@ class Anchor:
     source: str
     certificate: x509.Certificate = field(init=False, repr=False, compare=False)
     public_key: ec.EllipticCurvePublicKey = field(init=False, repr=False, compare=False)
+    subject: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         certificate, public_key = _load(self.name, self.certificate_der)
@@ -55,6 +57,7 @@ class Anchor:
             )
         object.__setattr__(self, "certificate", certificate)
         object.__setattr__(self, "public_key", public_key)
+        object.__setattr__(self, "subject", read_names(self.certificate_der).subject)
 
     @classmethod
     def from_certificate(cls, certificate_der: bytes, *, name: str, source: str) -> Anchor:

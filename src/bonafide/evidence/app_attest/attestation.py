@@ -36,10 +36,6 @@ _AAGUIDS: Final = {
     b"appattest\x00\x00\x00\x00\x00\x00\x00": EvidenceEnvironment.PRODUCTION,
     b"appattestdevelop": EvidenceEnvironment.DEVELOPMENT,
 }
-_OS_VERSION: Final = 1400
-_OS_BUILD: Final = 1403
-_OS_PLATFORM: Final = 1026
-_OS_NUMBERS: Final = frozenset({_OS_VERSION, _OS_BUILD, _OS_PLATFORM})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,29 +171,15 @@ def _verify_nonce(evidence: AttestationEvidence, client_data_hash: bytes) -> Non
 
 
 def _claim(evidence: AttestationEvidence, *, app_id: str, environment: EvidenceEnvironment) -> AppAttestClaims:
-    texts = _read_os_information(evidence.leaf)
     return AppAttestClaims(
         app_id=app_id,
         key_id=evidence.auth_data.credential_id,
         public_key=evidence.auth_data.public_key,
         environment=environment,
         launch=evidence.auth_data.launch,
-        os_version=texts.get(_OS_VERSION),
-        os_build=texts.get(_OS_BUILD),
-        os_platform=texts.get(_OS_PLATFORM),
+        os_information=evidence.leaf.read_octets(chain.OS_INFORMATION),
         key_access_conditions=evidence.leaf.read_octets(chain.KEY_ACCESS_CONDITIONS),
         leaf_not_before=evidence.leaf.certificate.not_valid_before_utc,
         leaf_not_after=evidence.leaf.certificate.not_valid_after_utc,
         receipt=evidence.receipt,
     )
-
-
-def _read_os_information(leaf: chain.Certificate) -> dict[int, str]:
-    """Read what an undocumented extension says of the OS. Apple signed it; a form unknown here says nothing."""
-    extension = leaf.read_octets(chain.OS_INFORMATION)
-    if extension is None:
-        return {}
-    try:
-        return der.read_tagged_texts(extension, _OS_NUMBERS)
-    except MalformedEvidence:
-        return {}

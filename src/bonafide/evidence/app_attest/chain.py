@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import SignatureAlgorithmOID
 
+from bonafide.codec import der
 from bonafide.errors import MalformedEvidence, VerificationFailed
 from bonafide.reasons import app_attest as reasons
 
@@ -39,7 +40,6 @@ _SIGNATURE_ALGORITHMS: Final = {
 # The last is what a serial number below 1 raises where warnings are errors, and will raise everywhere.
 _MALFORMED: Final = (
     ValueError,
-    TypeError,  # a name's attribute of an ASN.1 type that the library has no string for
     x509.InvalidVersion,
     x509.DuplicateExtension,
     UnsupportedAlgorithm,
@@ -53,7 +53,7 @@ class Certificate:
 
     place: str
     certificate: x509.Certificate
-    issuer: x509.Name
+    names: der.Names
     extensions: x509.Extensions
     public_key: ec.EllipticCurvePublicKey
 
@@ -69,23 +69,21 @@ class Certificate:
         return self.public_key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
 
 
-def parse_certificate(der: bytes, *, place: str) -> Certificate:
+def parse_certificate(octets: bytes, *, place: str) -> Certificate:
     """Parse a certificate with an elliptic-curve key.
 
     Raises `MalformedEvidence` (`app_attest.certificate_malformed`).
     """
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        names = der.read_names(octets)
+        certificate = x509.load_der_x509_certificate(octets)
         extensions = certificate.extensions
         public_key = certificate.public_key()
-        issuer = certificate.issuer
-    except _MALFORMED:
+    except (*_MALFORMED, MalformedEvidence):
         raise MalformedEvidence(reasons.CERTIFICATE_MALFORMED, place) from None
     if not isinstance(public_key, ec.EllipticCurvePublicKey):
         raise MalformedEvidence(reasons.CERTIFICATE_MALFORMED, f"{place}: not an elliptic-curve key")
-    return Certificate(
-        place=place, certificate=certificate, issuer=issuer, extensions=extensions, public_key=public_key
-    )
+    return Certificate(place=place, certificate=certificate, names=names, extensions=extensions, public_key=public_key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +91,7 @@ class Intermediate:
     """An intermediate certificate that chains to an anchor: proven but for its dates, which `now` decides."""
 
     sha256: bytes
-    subject: x509.Name
+    subject: bytes
     public_key: ec.EllipticCurvePublicKey
     not_before: datetime
     not_after: datetime
@@ -152,7 +150,7 @@ def verify_chain(
         intermediate = _verify_intermediate(intermediate_der, sha256=sha256, anchors=anchors)
         if known is not None:
             known.remember(intermediate)
-    if leaf.issuer != intermediate.subject:
+    if leaf.names.issuer != intermediate.subject:
         raise VerificationFailed(reasons.ISSUER_MISMATCH)
     anchor = next(anchor for anchor in anchors if anchor.sha256 == intermediate.anchor_sha256)
     _refuse_outside_validity("anchor", anchor.certificate.not_valid_before_utc, anchor.not_after, now)
@@ -162,22 +160,18 @@ def verify_chain(
         raise VerificationFailed(reasons.LEAF_SIGNATURE_INVALID)
 
 
-def _verify_intermediate(der: bytes, *, sha256: bytes, anchors: Sequence[Anchor]) -> Intermediate:
-    intermediate = parse_certificate(der, place="intermediate")
+def _verify_intermediate(octets: bytes, *, sha256: bytes, anchors: Sequence[Anchor]) -> Intermediate:
+    intermediate = parse_certificate(octets, place="intermediate")
     _refuse_intermediate_profile(intermediate)
     certificate = intermediate.certificate
-    named = [anchor for anchor in anchors if anchor.certificate.subject == intermediate.issuer]
+    named = [anchor for anchor in anchors if anchor.subject == intermediate.names.issuer]
     if not named:
         raise VerificationFailed(reasons.ROOT_UNKNOWN)
-    try:
-        subject = certificate.subject
-    except _MALFORMED:
-        raise MalformedEvidence(reasons.CERTIFICATE_MALFORMED, "intermediate: subject") from None
     for anchor in named:
         if _is_signed_by(certificate, anchor.public_key):
             return Intermediate(
                 sha256=sha256,
-                subject=subject,
+                subject=intermediate.names.subject,
                 public_key=intermediate.public_key,
                 not_before=certificate.not_valid_before_utc,
                 not_after=certificate.not_valid_after_utc,
