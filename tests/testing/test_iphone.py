@@ -10,8 +10,7 @@ import pytest
 
 from bonafide.codec import base64url
 from bonafide.evidence.app_attest import verify_assertion, verify_attestation
-from bonafide.evidence.debug import DebugSecret, UnsafeDebugEvidence, verify_debug_evidence
-from bonafide.terms import Environment, EvidenceEnvironment
+from bonafide.terms import EvidenceEnvironment
 from bonafide.testing.apple import FakeApple
 from bonafide.testing.device import (
     AttestationUnavailable,
@@ -22,7 +21,6 @@ from bonafide.testing.device import (
     renewal_message,
 )
 from bonafide.testing.iphone import IPhone
-from bonafide.testing.simulator import Simulator
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 IDENTITY = "ABCDE12345.com.example.shop"
@@ -41,7 +39,7 @@ def phone(
     return IPhone(build(os_version), clock=NOW.timestamp, ed_flag=ed_flag, environment=environment)
 
 
-def enrolment(device: IPhone | Simulator) -> PendingMessage:
+def enrolment(device: IPhone) -> PendingMessage:
     message = enrolment_message(device, "challenge", device.new_key())
     message.evidence = device.attest(message)
     return message
@@ -133,22 +131,6 @@ def test_busy_apple_counts_no_attest_call() -> None:
     with pytest.raises(AttestationUnavailable):
         enrolment(device)
     assert device.enclave.attest_calls == 0
-
-
-def test_simulator_is_vouched_for_by_its_secret() -> None:
-    secret = DebugSecret(app="shop", name="ci", secret=bytes(32))
-    device = Simulator(build(), secret, clock=NOW.timestamp)
-    message = enrolment(device)
-    assert message.evidence is not None
-    claims = verify_debug_evidence(
-        message.evidence[0],
-        client_data_hash=hashlib.sha256(message.client_data).digest(),
-        app="shop",
-        policy=UnsafeDebugEvidence(environment=Environment.STAGING, secrets=(secret,)),
-        now=NOW,
-    )
-    assert claims.name == "ci"
-    assert device.make_assertion(message) == []
 
 
 def test_secrets_of_a_device_are_in_no_repr() -> None:

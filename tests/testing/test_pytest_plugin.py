@@ -22,7 +22,7 @@ def project(tmp_path: Path, root: Path) -> Project:
     example = root / "examples" / "django_api"
 
     def run(tests: str | None, settings: str = "settings_ci", *arguments: str) -> subprocess.CompletedProcess[str]:
-        place = example / "tests"
+        place = example / "shop" / "tests"
         if tests is not None:
             place = tmp_path / "test_project.py"
             place.write_text(tests)

@@ -224,7 +224,9 @@ class Conversation:
                 keychain.renewal = renewal_message(self._device, challenge, enrolled.instance)
             pending = keychain.renewal
             try:
-                pending.evidence = self._device.make_assertion(pending) if pending.evidence is None else pending.evidence
+                pending.evidence = (
+                    self._device.make_assertion(pending) if pending.evidence is None else pending.evidence
+                )
             except KeyUnusable:  # what the device knows needs no hint of the service, and no bound
                 yield from self._enrol_afresh()
                 return
