@@ -302,7 +302,7 @@ def settings_of_a_project() -> object:
     from datetime import timedelta
     from types import SimpleNamespace
 
-    return SimpleNamespace(BASE_DIR=Path("/srv/api"), timedelta=timedelta)
+    return SimpleNamespace(BASE_DIR=Path("/srv/api"), USUAL={"ORIGINS": ["https://api.example.com"]}, timedelta=timedelta)
 
 
 def test_no_figure_stands_in_the_documentation() -> None:
