@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 """Leave the demo's API and its console running for a look round, until Ctrl-C.
 
-    python run.py [--port 8000]
+    python run.py [--port 8000] [--state DIRECTORY]
 
 Plain HTTP on loopback, in the environment `test`: the software iPhone below is believed, Apple's phones too.
-State stays in `var/` beside this file, so that a second start finds what the first left.
+State stays in `var/` beside this file unless told otherwise, so that a second start finds what the first left.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from bonafide.testing.apple import FakeApple
 
 HERE = Path(__file__).resolve().parent
-STATE = HERE / "var"
 VISIT_EVERY_S = 5.0
 
 
@@ -34,15 +33,18 @@ def main() -> int:
     """Prepare, start, visit, wait."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8000)
-    origin = f"http://127.0.0.1:{parser.parse_args().port}"
-    STATE.mkdir(mode=0o700, exist_ok=True)
-    os.environ |= {"DJANGO_SETTINGS_MODULE": "settings_test", "SHOP_STATE": str(STATE), "SHOP_ORIGIN": origin}
+    parser.add_argument("--state", type=Path, default=HERE / "var", metavar="DIRECTORY")
+    options = parser.parse_args()
+    origin, state = f"http://127.0.0.1:{options.port}", options.state.absolute()
+    state.mkdir(mode=0o700, exist_ok=True)
+    os.environ |= {"DJANGO_SETTINGS_MODULE": "settings_test", "SHOP_STATE": str(state), "SHOP_ORIGIN": origin}
     sys.path.insert(0, str(HERE))
-    apple = FakeApple(seed=_seed())
+    apple = FakeApple(seed=_seed(state))
     anchor = x509.load_der_x509_certificate(apple.root_der)
-    (STATE / "fake-apple.pem").write_bytes(anchor.public_bytes(Encoding.PEM))
+    (state / "fake-apple.pem").write_bytes(anchor.public_bytes(Encoding.PEM))
     passwords = prepare()
-    command = [sys.executable, "manage.py", "runserver", "--noreload", origin.removeprefix("http://")]
+    # --insecure: serve the console's style sheets without DEBUG, which is what runserver calls so.
+    command = [sys.executable, "manage.py", "runserver", "--noreload", "--insecure", origin.removeprefix("http://")]
     server = subprocess.Popen(command, cwd=HERE, start_new_session=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
@@ -58,9 +60,9 @@ def main() -> int:
         server.wait()
 
 
-def _seed() -> bytes:
-    """Return this checkout's own fake Apple, kept between starts."""
-    path = STATE / "fake-apple.seed"
+def _seed(state: Path) -> bytes:
+    """Return what makes this checkout's own fake Apple, kept between starts."""
+    path = state / "fake-apple.seed"
     if not path.exists():
         path.touch(mode=0o600)
         path.write_bytes(secrets.token_bytes(16))
@@ -72,9 +74,9 @@ def prepare() -> dict[str, str]:
     django.setup()
     from django.contrib.auth.models import User  # noqa: PLC0415 - wants Django to be set up
     from django.core.management import call_command  # noqa: PLC0415 - likewise
+    from shop.seed import CUSTOMERS, seed  # noqa: PLC0415 - likewise
 
     from bonafide.django.models import App, Identity  # noqa: PLC0415 - likewise
-    from shop.seed import CUSTOMERS, seed  # noqa: PLC0415 - likewise
 
     call_command("migrate", verbosity=0)
     passwords = {name: secrets.token_urlsafe(9) for name in ("operator", *(row[0] for row in CUSTOMERS))}

@@ -27,10 +27,12 @@ def project(tmp_path: Path, root: Path) -> Project:
             place = tmp_path / "test_project.py"
             place.write_text(tests)
         command = [sys.executable, "-m", "pytest", str(place), "-c", os.devnull, "--rootdir", str(tmp_path)]
-        options = ["--ds", settings, "-p", "bonafide.testing.pytest_plugin", "-p", "no:cacheprovider", *arguments]
+        plugins = ["-p", "pytest_django.plugin", "-p", "bonafide.testing.pytest_plugin", "-p", "no:cacheprovider"]
+        options = [*plugins, "--ds", settings, *arguments]
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join([str(example), str(root / "src"), str(tmp_path)]),
             "SHOP_STATE": str(tmp_path),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }
         environment.pop("PYTEST_ADDOPTS", None)
         return subprocess.run(
