@@ -22,7 +22,7 @@ from bonafide.errors import Misuse
 from bonafide.reasons import misuse as reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from datetime import datetime
 
     from bonafide.terms import Environment
@@ -76,7 +76,11 @@ def ban_instance(instance: str, act: Act) -> None:
         subjects = [(BanScope.INSTANCE, instance), (BanScope.JKT, row.jkt)]
         subjects += [(BanScope.KEY_ID, key_id) for key_id in keys]
         for scope, subject in subjects:
-            _put(Ban(app=row.app, environment=row.environment, scope=scope, subject=subject, instance=instance), act, using)
+            _put(
+                Ban(app=row.app, environment=row.environment, scope=scope, subject=subject, instance=instance),
+                act,
+                using,
+            )
         _tell(AuditKind.BANNED, row.app, row.environment, BanScope.INSTANCE, instance, act, using)
 
 
@@ -102,7 +106,9 @@ def lift(ban: Ban, act: Act) -> None:
             _tell(AuditKind.UNBANNED, ban.app, ban.environment, scope, subject, act, using)
 
 
-def watch(environment: Environment, *, every: timedelta, clock: Callable[[], datetime] = timezone.now) -> Copy[Revocations]:
+def watch(
+    environment: Environment, *, every: timedelta, clock: Callable[[], datetime] = timezone.now
+) -> Copy[Revocations]:
     """Return this process's copy of the revocation list, for a gate of `environment`."""
     return Copy(
         revisions.REVOCATIONS,
@@ -120,9 +126,7 @@ def _put(ban: Ban, act: Act, using: str) -> None:
     rows.bulk_create([ban], ignore_conflicts=True)
     shorter = Q(until__isnull=False) if act.until is None else Q(until__lt=act.until)
     same = {name: getattr(ban, name) for name in ("subject", "scope", "app", "environment", "instance")}
-    rows.filter(shorter, **same).update(
-        reason=act.reason, banned_by=act.by, banned_at=act.at, until=act.until
-    )
+    rows.filter(shorter, **same).update(reason=act.reason, banned_by=act.by, banned_at=act.at, until=act.until)
 
 
 def _tell(kind: AuditKind, app: str, environment: str, scope: str, subject: str, act: Act, using: str) -> None:
@@ -132,15 +136,11 @@ def _tell(kind: AuditKind, app: str, environment: str, scope: str, subject: str,
     )
     revisions.raise_revision(revisions.REVOCATIONS, environment=environment, using=using)
     signal = signals.instance_banned if kind is AuditKind.BANNED else signals.instance_unbanned
-    signals.send_after_commit(
-        signal, using=using, app=app, environment=environment, scope=str(scope), subject=subject
-    )
+    signals.send_after_commit(signal, using=using, app=app, environment=environment, scope=str(scope), subject=subject)
 
 
 def _read(environment: str, now: datetime, using: str) -> Reading[Revocations]:
-    bans = Ban.objects.using(using).filter(
-        Ban.stands(now), environment=environment, banned_at__gt=now - REVOKED_FOR
-    )
+    bans = Ban.objects.using(using).filter(Ban.stands(now), environment=environment, banned_at__gt=now - REVOKED_FOR)
     recent = list(bans.values_list("app", "scope", "subject", "instance", "until"))
     instances = {subject for _, scope, subject, _, _ in recent if scope == BanScope.INSTANCE}
     for app, scope, subject, instance, _ in recent:

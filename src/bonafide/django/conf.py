@@ -28,145 +28,188 @@ from bonafide.terms import Environment, EvidenceEnvironment
 
 NAME: Final = "BONAFIDE"
 
-_UNSET: Final = object()
 
-
-def _key(form: forms.Form[Any], about: str, *, default: object = _UNSET, shown: str = "") -> Any:
-    """Declare a key. `shown` is its default in words; without `default` it is derived or required."""
-    return field(
-        default=MISSING if default is _UNSET else default,
-        metadata={"form": form, "about": about, "shown": shown or repr(default)},
-    )
+def _key(form: forms.Form[Any], about: str, *, shown: str) -> dict[str, object]:
+    """Describe a key: the form of its value, what it is for, and its default in words."""
+    return {"form": form, "about": about, "shown": shown}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Settings:
     """The settings of this process. Each field is the key of the same name in upper case."""
 
-    environment: Environment = _key(
-        forms.one_of(Environment),
-        "Which deployment this is. Keys, instances, bans and challenges of one environment mean nothing in another.",
+    environment: Environment = field(
         default=Environment.PRODUCTION,
-        shown='"production"',
+        metadata=_key(
+            forms.one_of(Environment),
+            "Which deployment this is. Keys, instances, bans and challenges of one environment mean nothing in another.",
+            shown='"production"',
+        ),
     )
-    origins: tuple[str, ...] = _key(
-        forms.texts,
-        "The public origins of the API, `scheme://authority`. `Host` picks one of them and never makes one.",
-        shown="required",
+    origins: tuple[str, ...] = field(
+        metadata=_key(
+            forms.texts,
+            "The public origins of the API, `scheme://authority`. `Host` picks one of them and never makes one.",
+            shown="required",
+        )
     )
-    issuer: str = _key(
-        forms.text,
-        "The `iss` of client attestations: this service's URL, compared octet for octet.",
-        shown="the first of ORIGINS",
+    issuer: str = field(
+        metadata=_key(
+            forms.text,
+            "The `iss` of client attestations: this service's URL, compared octet for octet.",
+            shown="the first of ORIGINS",
+        )
     )
-    audience: str = _key(
-        forms.text,
-        "The `aud` of client attestations: this API, compared octet for octet.",
-        shown="the first of ORIGINS",
+    audience: str = field(
+        metadata=_key(
+            forms.text,
+            "The `aud` of client attestations: this API, compared octet for octet.",
+            shown="the first of ORIGINS",
+        )
     )
-    keys_dir: Path = _key(
-        forms.path,
-        "Directory of the signing, service and gate keys (0700, files 0600). All processes of the service share it.",
-        shown="BASE_DIR / var / bonafide / keys; required without BASE_DIR",
+    keys_dir: Path = field(
+        metadata=_key(
+            forms.path,
+            "Directory of the signing, service and gate keys (0700, files 0600). All processes of the service share it.",
+            shown="BASE_DIR / var / bonafide / keys; required without BASE_DIR",
+        )
     )
-    replay_store: ReplayStoreAddress = _key(
-        forms.replay_store,
-        "Where first uses of proofs are remembered. `memory:` sees one process and demands PROCESSES = 1.",
-        shown='"lmdb:" and the directory `replay` beside KEYS_DIR',
+    replay_store: ReplayStoreAddress = field(
+        metadata=_key(
+            forms.replay_store,
+            "Where first uses of proofs are remembered. `memory:` sees one process and demands PROCESSES = 1.",
+            shown='"lmdb:" and the directory `replay` beside KEYS_DIR',
+        )
     )
-    routes: Path | tuple[Mapping[str, object], ...] | None = _key(
-        forms.routes,
-        "The route table: a path to TOML, or a list of dicts with the same keys. None observes every route.",
+    routes: Path | tuple[Mapping[str, object], ...] | None = field(
         default=None,
+        metadata=_key(
+            forms.routes,
+            "The route table: a path to TOML, or a list of dicts with the same keys. None observes every route.",
+            shown="None",
+        ),
     )
-    evidence_environments: frozenset[EvidenceEnvironment] = _key(
-        forms.evidence_environments,
-        "Evidence of which environments is admitted. `debug` is added by UNSAFE_DEBUG_EVIDENCE alone.",
+    evidence_environments: frozenset[EvidenceEnvironment] = field(
         default=frozenset([EvidenceEnvironment.PRODUCTION]),
-        shown='["production"]',
+        metadata=_key(
+            forms.evidence_environments,
+            "Evidence of which environments is admitted. `debug` is added by UNSAFE_DEBUG_EVIDENCE alone.",
+            shown='["production"]',
+        ),
     )
-    unsafe_debug_evidence: bool = _key(
-        forms.flag,
-        "Accept evidence made with a debug secret, for simulators and CI. Refused in production.",
+    unsafe_debug_evidence: bool = field(
         default=False,
+        metadata=_key(
+            forms.flag,
+            "Accept evidence made with a debug secret, for simulators and CI. Refused in production.",
+            shown="False",
+        ),
     )
-    unsafe_test_anchors: tuple[Path, ...] = _key(
-        forms.paths,
-        "Certificates (PEM) trusted as roots of evidence beside the bundled ones. Refused in production.",
+    unsafe_test_anchors: tuple[Path, ...] = field(
         default=(),
-        shown="[]",
+        metadata=_key(
+            forms.paths,
+            "Certificates (PEM) trusted as roots of evidence beside the bundled ones. Refused in production.",
+            shown="[]",
+        ),
     )
-    client_attestation_lifetime: timedelta = _key(
-        forms.duration(least=timedelta(seconds=30), most=timedelta(minutes=60)),
-        "How long a client attestation holds; the ceiling is 60 minutes. Bans do not wait for it.",
+    client_attestation_lifetime: timedelta = field(
         default=timedelta(minutes=5),
-        shown="timedelta(minutes=5)",
+        metadata=_key(
+            forms.duration(least=timedelta(seconds=30), most=timedelta(minutes=60)),
+            "How long a client attestation holds; the ceiling is 60 minutes. Bans do not wait for it.",
+            shown="timedelta(minutes=5)",
+        ),
     )
-    reattest_after: timedelta = _key(
-        forms.duration(least=timedelta(0)),
-        "A renewal brings a fresh App Attest assertion when the last one is older; zero demands one each time.",
+    reattest_after: timedelta = field(
         default=timedelta(hours=24),
-        shown="timedelta(hours=24)",
+        metadata=_key(
+            forms.duration(least=timedelta(0)),
+            "A renewal brings a fresh App Attest assertion when the last one is older; zero demands one each time.",
+            shown="timedelta(hours=24)",
+        ),
     )
-    evidence_retention: timedelta | None = _key(
-        forms.evidence_retention,
-        'How long the octets of evidence are kept, to judge them again. "digest" keeps digests and claims only.',
+    evidence_retention: timedelta | None = field(
         default=timedelta(days=90),
-        shown="timedelta(days=90)",
+        metadata=_key(
+            forms.evidence_retention,
+            'How long the octets of evidence are kept, to judge them again. "digest" keeps digests and claims only.',
+            shown="timedelta(days=90)",
+        ),
     )
-    refusal_retention: timedelta = _key(
-        forms.duration(least=timedelta(hours=1)),
-        "How long the operator's records of refusals and observed routes are kept.",
+    refusal_retention: timedelta = field(
         default=timedelta(days=30),
-        shown="timedelta(days=30)",
+        metadata=_key(
+            forms.duration(least=timedelta(hours=1)),
+            "How long the operator's records of refusals and observed routes are kept.",
+            shown="timedelta(days=30)",
+        ),
     )
-    enrolments_per_second: int = _key(
-        forms.whole(least=1),
-        "How many enrolment challenges per second an app gets, over all processes. Above it, devices back off.",
+    enrolments_per_second: int = field(
         default=50,
+        metadata=_key(
+            forms.whole(least=1),
+            "How many enrolment challenges per second an app gets, over all processes. Above it, devices back off.",
+            shown="50",
+        ),
     )
-    network_limits: NetworkLimits = _key(
-        forms.network_limits,
-        "Requests per minute that one client network (IPv4 address, IPv6 /64) may send to each unauthenticated "
-        "endpoint; None for no limit. Carriers put thousands of phones behind one address.",
+    network_limits: NetworkLimits = field(
         default=NetworkLimits(),
-        shown='{"challenge": 600, "instances": 300, "renewals": 1200}',
+        metadata=_key(
+            forms.network_limits,
+            "Requests per minute that one client network (IPv4 address, IPv6 /64) may send to each unauthenticated "
+            "endpoint; None for no limit. Carriers put thousands of phones behind one address.",
+            shown='{"challenge": 600, "instances": 300, "renewals": 1200}',
+        ),
     )
-    trusted_proxies: tuple[Network, ...] = _key(
-        forms.networks,
-        "Networks whose X-Forwarded-For names the client's address. It is used for limits and for nothing else.",
+    trusted_proxies: tuple[Network, ...] = field(
         default=(),
-        shown="[]",
+        metadata=_key(
+            forms.networks,
+            "Networks whose X-Forwarded-For names the client's address. It is used for limits and for nothing else.",
+            shown="[]",
+        ),
     )
-    spool_memory: int = _key(
-        forms.whole(least=0, most=64 * 2**20),
-        "Octets of a request body that are held in memory; the rest goes to disk while its digest is computed.",
+    spool_memory: int = field(
         default=2**20,
-        shown="1048576",
+        metadata=_key(
+            forms.whole(least=0, most=64 * 2**20),
+            "Octets of a request body that are held in memory; the rest goes to disk while its digest is computed.",
+            shown="1048576",
+        ),
     )
-    bind_existing_until: date | None = _key(
-        forms.binding,
-        'What becomes of credentials from before: {"existing": "refuse"}, or "bind_on_first_use until YYYY-MM-DD", '
-        "which lets whoever comes first with a stolen credential keep it.",
+    bind_existing_until: date | None = field(
         default=None,
-        shown='{"existing": "refuse"}',
+        metadata=_key(
+            forms.binding,
+            'What becomes of credentials from before: {"existing": "refuse"}, or "bind_on_first_use until YYYY-MM-DD", '
+            "which lets whoever comes first with a stolen credential keep it.",
+            shown='{"existing": "refuse"}',
+        ),
     )
-    processes: int | None = _key(
-        forms.whole(least=1),
-        "How many worker processes serve this API. None is unknown, which is more than a process-wide store covers.",
+    processes: int | None = field(
         default=None,
+        metadata=_key(
+            forms.whole(least=1),
+            "How many worker processes serve this API. None is unknown, which is more than a process-wide store covers.",
+            shown="None",
+        ),
     )
-    revocations_every: timedelta = _key(
-        forms.duration(least=timedelta(0), most=timedelta(minutes=1)),
-        "How often a process looks for new bans.",
+    revocations_every: timedelta = field(
         default=timedelta(seconds=5),
-        shown="timedelta(seconds=5)",
+        metadata=_key(
+            forms.duration(least=timedelta(0), most=timedelta(minutes=1)),
+            "How often a process looks for new bans.",
+            shown="timedelta(seconds=5)",
+        ),
     )
-    records_every: timedelta | None = _key(
-        forms.optional(forms.duration(least=timedelta(milliseconds=100), most=timedelta(minutes=5))),
-        "How often a process writes its refusals to the database. None writes at `records.flush()` only.",
+    records_every: timedelta | None = field(
         default=timedelta(seconds=1),
-        shown='timedelta(seconds=1); None where ENVIRONMENT is "test"',
+        metadata=_key(
+            forms.optional(forms.duration(least=timedelta(milliseconds=100), most=timedelta(minutes=5))),
+            "How often a process writes its refusals to the database. None writes at `records.flush()` only.",
+            shown='timedelta(seconds=1); None where ENVIRONMENT is "test"',
+        ),
     )
 
 
@@ -208,7 +251,9 @@ def parse(raw: object, *, base_dir: Path | None) -> Settings:
     unknown = sorted(str(key) for key in raw if key not in known)
     if unknown:
         raise ConfigurationError(reasons.SETTING_MALFORMED, f"{NAME} has no key {unknown[0]}")
-    values = {known[name].name: _read(name, known[name].metadata["form"], value) for name, value in raw.items()}
+    values: dict[str, Any] = {
+        known[name].name: _read(name, known[name].metadata["form"], value) for name, value in raw.items()
+    }
     _derive(values, base_dir)
     for entry in fields(Settings):
         if entry.name not in values and entry.default is MISSING:

@@ -19,7 +19,7 @@ from bonafide.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from bonafide import appraisal
     from bonafide.django.conf import Settings

@@ -266,9 +266,7 @@ class _Registering:
             detail={"key_id": instance.key_id, "by": self._new.key_id, "format": self._new.format},
             **self._scope,
         )
-        signals.send_after_commit(
-            signals.attest_key_superseded, using=self._using, instance=instance.pk, **self._scope
-        )
+        signals.send_after_commit(signals.attest_key_superseded, using=self._using, instance=instance.pk, **self._scope)
 
     def _write_evidence(self, instance: Instance) -> None:
         new = self._new

@@ -42,7 +42,7 @@ def respond(status: int, action: Action, record: str, *, retry_after: timedelta 
     title = HTTPStatus(status).phrase
     body = {"type": "about:blank", "title": title, "status": status, "action": action, "record": record}
     response = HttpResponse(json.dump(body), status=status, content_type=CONTENT_TYPE)
-    response["Bonafide-Action"] = action
+    response["Bonafide-Action"] = action.value  # an exact str: wsgiref asserts it
     response["Bonafide-Record"] = record
     response["Cache-Control"] = "no-store"
     if retry_after is not None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("bonafide.revisions")
 
 APPS: Final = "apps"
+DEBUG_SECRETS: Final = "debug_secrets"
 REVOCATIONS: Final = "revocations"
 
 MAX_STALE: Final = timedelta(minutes=1)

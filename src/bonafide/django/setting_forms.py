@@ -184,6 +184,4 @@ evidence_retention: Final = Form('a timedelta or whole seconds, at least 1:00:00
 network_limits: Final = Form(
     "a dict of challenge, instances, renewals, each a whole number of at least 1 or None", _network_limits
 )
-binding: Final = Form(
-    'a dict with the key existing: "refuse" or "bind_on_first_use until YYYY-MM-DD"', _binding
-)
+binding: Final = Form('a dict with the key existing: "refuse" or "bind_on_first_use until YYYY-MM-DD"', _binding)

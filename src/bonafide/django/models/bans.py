@@ -8,7 +8,6 @@ from django.db import models
 
 from bonafide.django.models.fields import MAX_ID, MAX_NAME, AppField, EnvironmentField, IdentifierField
 
-
 if TYPE_CHECKING:
     from datetime import datetime
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    # What a field takes and gives, for the type checker; at run time Django's fields are not generic.
-    _Set = TypeVar("_Set")
-    _Get = TypeVar("_Get")
-    _Text = models.CharField[_Set, _Get]
+    _Text = models.CharField[Any, str]
 else:
     _Text = models.CharField
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -32,19 +32,19 @@ def released_categories() -> list[int]:
 
 def _list(value: object) -> list[object]:
     if not isinstance(value, list):
-        raise _malformed(f"{value!r} is not a list")
+        _malformed(f"{value!r} is not a list")
     return value
 
 
 def _texts(value: object) -> list[str]:
     texts = [text for text in _list(value) if isinstance(text, str)]
     if texts != value:
-        raise _malformed(f"{value!r} is not a list of texts")
+        _malformed(f"{value!r} is not a list of texts")
     return texts
 
 
-def _malformed(detail: str) -> ConfigurationError:
-    return ConfigurationError(reasons.SETTING_MALFORMED, detail)
+def _malformed(detail: str) -> NoReturn:
+    raise ConfigurationError(reasons.SETTING_MALFORMED, detail)
 
 
 class App(models.Model):
@@ -78,9 +78,7 @@ class App(models.Model):
 
         Raises `ConfigurationError` (`configuration.setting_malformed`), also where there is no identity.
         """
-        identities = tuple(
-            identity.value(reattest_after=reattest_after) for identity in self.identities.all()
-        )
+        identities = tuple(identity.value(reattest_after=reattest_after) for identity in self.identities.all())
         return self._value(identities, audience)
 
     def clean(self) -> None:
@@ -172,9 +170,9 @@ class Identity(models.Model):
         try:
             platform = Platform(self.platform)
             environments = frozenset(EvidenceEnvironment(name) for name in _texts(self.environments))
-            categories = frozenset(appraisal.ValidationCategory(number) for number in _list(self.validation_categories))
+            categories = frozenset(map(appraisal.ValidationCategory, _list(self.validation_categories)))
         except ValueError as error:
-            raise _malformed(f"identity {self.name!r}: {error}") from None
+            _malformed(f"identity {self.name!r}: {error}")
         return appraisal.Identity(
             name=self.name,
             platform=platform,
