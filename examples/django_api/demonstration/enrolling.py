@@ -229,7 +229,7 @@ def _instance(phone: IPhone) -> str:
 @attack
 def debug_evidence_in_production(world: World) -> Trial:
     """A simulator with a debug secret that staging believes, against the production settings."""
-    secret = world.debug_secret()
+    secret = world.debug_secret
     return Trial(
         before=lambda: _unprotected(world),
         attack=lambda: _enrol(world, Simulator(BUILD, secret, clock=time.time), world.production),
@@ -240,7 +240,7 @@ def debug_evidence_in_production(world: World) -> Trial:
 @attack
 def debug_evidence_without_the_secret(world: World) -> Trial:
     """A simulator that makes a debug secret up, against staging."""
-    secret = world.debug_secret()
+    secret = world.debug_secret
     forged = replace(secret, secret=bytes(32))
     return Trial(
         before=lambda: _unprotected(world),

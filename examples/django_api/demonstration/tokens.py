@@ -126,7 +126,7 @@ for _name, _forge in FORGED.items():
 @attack
 def token_of_another_environment(world: World) -> Trial:
     """A genuine token of the staging deployment, where a simulator got it with a debug secret."""
-    simulator = Simulator(BUILD, world.debug_secret(), clock=time.time)
+    simulator = Simulator(BUILD, world.debug_secret, clock=time.time)
     world.client(simulator, world.staging).enrol()
     enrolled = simulator.keychain.enrolled
     twin = world.signed(world.people["mallory"], "GET", "/api/me")

@@ -88,6 +88,7 @@ class World:
         self.production = self._server("settings_locked")
         self.operator = _operator(self.locked)
         self.proxy: Proxy
+        self.debug_secret: DebugSecret
         self.people: dict[str, Person] = {}
         self.users: dict[str, int] = {}
         self.repeats_read = 0
@@ -102,6 +103,7 @@ class World:
         (self.state / "fake-apple.pem").write_bytes(anchor.public_bytes(serialization.Encoding.PEM))
         self.locked.manage("migrate", "--verbosity", "0")
         self.users = self.operator.prepare(self.passwords)
+        self.debug_secret = self.operator.debug_secret()
         servers = (self.locked, self.open, self.staging, self.production)
         for server in servers:
             self._stack.callback(server.stop)
@@ -127,11 +129,6 @@ class World:
         lines = ["from settings_locked import *", "from settings_locked import BONAFIDE", f"BONAFIDE |= {bonafide!r}"]
         (self.state / f"{name}.py").write_text("\n".join(lines))
         return self._server(name)
-
-    def debug_secret(self) -> DebugSecret:
-        """Return a secret that the operator made for staging."""
-        made: DebugSecret = self.operator.debug_secret()
-        return made
 
     def come_of_age(self) -> None:
         """Wait until the new replay store vouches for proofs: it refuses those made in its first seconds."""
