@@ -43,6 +43,7 @@ TESTING: Final = (
     "vectors",
     "enrolment_store",
     "memory_enrolment_store",
+    "replay_store",
     "killing_store",
 )
 """The modules of `bonafide.testing` that others use, from what a project's tests need to what a store's need."""

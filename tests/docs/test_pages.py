@@ -36,6 +36,8 @@ FIGURE: Final = re.compile(
 OTHER_CAPITALS: Final = {
     "BASE_DIR": "what `startproject` writes into settings",
     "RAW_URI": "what gunicorn calls the target",
+    "SCRIPT_NAME": "what WSGI calls the prefix",
+    "X_Y": "a header's name",
     "BONAFIDE": "the dict itself",
     "BONAFIDE_SKIP": "read by the tests of this repository",
 }
@@ -302,7 +304,9 @@ def settings_of_a_project() -> object:
     from datetime import timedelta
     from types import SimpleNamespace
 
-    return SimpleNamespace(BASE_DIR=Path("/srv/api"), USUAL={"ORIGINS": ["https://api.example.com"]}, timedelta=timedelta)
+    return SimpleNamespace(
+        BASE_DIR=Path("/srv/api"), USUAL={"ORIGINS": ["https://api.example.com"]}, timedelta=timedelta
+    )
 
 
 def test_no_figure_stands_in_the_documentation() -> None:
@@ -319,3 +323,22 @@ def hand_written() -> list[Page]:
         for each in pages()
         if "<!-- Written by" not in each.text and str(each.path) != "docs/reference/protocol.md"
     ]
+
+
+def test_every_claim_names_a_test_by_its_name() -> None:
+    rows = re.findall(r"^\| (C[0-9]+) \|.*\| (.*) \|$", page("docs/explanation/threat-model.md").prose, re.MULTILINE)
+    assert rows
+    offences = [claim for claim, shown_by in rows if not re.search(r"`tests/[\w/]+\.py::\w+", shown_by)]
+    assert not offences, listing(offences)
+
+
+def test_claims_and_non_claims_that_pages_name_exist() -> None:
+    model = page("docs/explanation/threat-model.md").prose
+    known = set(re.findall(r"^\| ([CN][0-9]+) \|", model, re.MULTILINE))
+    offences = [
+        f"{each.at(found.start())}: {found.group()}"
+        for each in hand_written()
+        for found in re.finditer(r"\b[CN][0-9]{1,2}\b", each.prose)
+        if found.group() not in known
+    ]
+    assert not offences, listing(offences)
