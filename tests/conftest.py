@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from hypothesis import settings
 
+from tests.canaries import pytest_configure, pytest_runtest_makereport  # noqa: F401 - hooks of every run
+
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 

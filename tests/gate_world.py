@@ -18,6 +18,7 @@ from bonafide.proof.http_signature import HardwareSigner, SessionSigner, sign
 from bonafide.routes import RouteTable, parse_rules
 from bonafide.session import mac_key, session_key
 from bonafide.terms import EvidenceEnvironment, Platform, Tier
+from tests import canaries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,9 @@ SIGN_JWK = jwk.from_public(SIGN.public_key())
 JKT = jwk.thumbprint(SIGN_JWK)
 ISSUER_KEY = SigningKey.of(ec.derive_private_key(0x155E, ec.SECP256R1()))
 GATE_SECRET = bytes(range(32))
+BEARER = "bearer-of-a-user-that-no-log-may-tell"
+canaries.plant("gate key", GATE_SECRET)
+canaries.plant("bearer", BEARER)
 SID = bytes(range(16))
 
 
@@ -88,7 +92,9 @@ def claims(**changes: Any) -> ClientAttestation:
 
 def token(**changes: Any) -> str:
     """Return the world's client attestation."""
-    return issue(claims(**changes), key=ISSUER_KEY)
+    text = issue(claims(**changes), key=ISSUER_KEY)
+    canaries.plant("client attestation", text)
+    return text
 
 
 def gate(*rules: Mapping[str, object], **changes: Any) -> Gate:
@@ -122,6 +128,7 @@ def session_signer(attestation: ClientAttestation | None = None) -> SessionSigne
         jkt=jwk.thumbprint(held.sign_jwk),
         expires=int(held.expires_at.timestamp()),
     )
+    canaries.plant("MAC key", mac_key(key))
     return SessionSigner(mac_key(key), held.sid)
 
 
@@ -143,7 +150,7 @@ def request(
         headers={
             "oauth-client-attestation": attestation or token(),
             "content-digest": NO_BODY,
-            "authorization": "Bearer abc",
+            "authorization": f"Bearer {BEARER}",
             **(headers or {}),
         },
     )

@@ -33,6 +33,7 @@ from bonafide.testing.apple import FakeApple, derive_key
 from bonafide.testing.device import Build, Keychain, PendingMessage, enrolment_message, renewal_message
 from bonafide.testing.iphone import IPhone
 from bonafide.testing.memory_enrolment_store import MemoryEnrolmentStore
+from tests import canaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -51,6 +52,7 @@ CLIP = "ABCDE12345.com.example.shop.Clip"
 ORIGIN = Origin(scheme="https", authority="api.example.com")
 SERVICE_KEY = ServiceKey.of(derive_key(b"service", "key", ec.SECP256R1()))
 CHALLENGE_KEY = ChallengeKey(secret=bytes(range(32)))
+canaries.plant("challenge key", CHALLENGE_KEY.secret)
 
 
 @cache
@@ -100,6 +102,8 @@ class Keys:
         signing = plan_signing_keys(old.signing, now=now, random=random)
         gate = plan_gate_keys(old.gate, audiences=self._audiences, now=now, random=Octets(f"{now}".encode()))
         self._rings[app] = KeyRing(signing=signing, gate=gate)
+        for key in gate:
+            canaries.plant("gate key", key.secret)
         return self._rings[app]
 
     def service_key(self, now: datetime) -> ServiceKey:
@@ -240,27 +244,31 @@ class World:
     def enrol(self, message: PendingMessage | bytes, **request: Any) -> Enrolled:
         """Post an enrolment, signed anew."""
         body = message if isinstance(message, bytes) else message.body()
-        return enrolment.enrol(
-            self.request("/instances", body, **request),
-            body,
-            service=self.service,
-            store=self.store,
-            pool=self.places,
-            now=self.now,
-            random=self.random,
+        return told_nobody(
+            enrolment.enrol(
+                self.request("/instances", body, **request),
+                body,
+                service=self.service,
+                store=self.store,
+                pool=self.places,
+                now=self.now,
+                random=self.random,
+            )
         )
 
     def renew(self, message: PendingMessage | bytes, instance: str, **request: Any) -> Enrolled:
         """Post a renewal of `instance`, signed anew."""
         body = message if isinstance(message, bytes) else message.body()
-        return enrolment.renew(
-            self.request(f"/instances/{instance}/renewals", body, **request),
-            body,
-            instance=instance,
-            service=self.service,
-            store=self.store,
-            now=self.now,
-            random=self.random,
+        return told_nobody(
+            enrolment.renew(
+                self.request(f"/instances/{instance}/renewals", body, **request),
+                body,
+                instance=instance,
+                service=self.service,
+                store=self.store,
+                now=self.now,
+                random=self.random,
+            )
         )
 
     def enrolled(self) -> Enrolled:
@@ -276,6 +284,14 @@ class World:
     def configure(self, **changes: Any) -> None:
         """Change the service's configuration."""
         self.service = replace(self.service, **changes)
+
+
+def told_nobody(enrolled: Enrolled) -> Enrolled:
+    """Watch that no test writes down what a device was answered."""
+    canaries.plant("client attestation", enrolled.client_attestation)
+    if enrolled.session is not None:
+        canaries.plant("session", enrolled.session)
+    return enrolled
 
 
 def changed(client_data: bytes, changes: Mapping[str, object]) -> bytes:
