@@ -159,3 +159,18 @@ def vector(
 def reform(**changes: object) -> Callable[[CertificateForm], CertificateForm]:
     """Return a change of a certificate's form."""
     return lambda form: replace(form, **changes)  # type: ignore[arg-type]  # fields of the form, forwarded
+
+
+KEY_AT: Final = 87
+KEY_BYTES: Final = 77
+"""Where the COSE key stands in authenticator data, and how long every good one is."""
+
+
+def replace_octets(at: int, octets: bytes) -> Callable[[bytes], bytes]:
+    """Return a change that overwrites octets."""
+    return lambda data: data[:at] + octets + data[at + len(octets) :]
+
+
+def replace_key(encoded: bytes) -> Callable[[bytes], bytes]:
+    """Return a change of the COSE key for other octets; for none, of all that follows as well."""
+    return lambda data: data[:KEY_AT] + encoded + (data[KEY_AT + KEY_BYTES :] if encoded else b"")

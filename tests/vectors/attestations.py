@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import cbor2
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from bonafide.terms import EvidenceEnvironment
-from bonafide.testing.apple import NONCE_OID, OS_OID, apple_name, derive_key, sign_certificate, tagged, tlv
+from bonafide.testing.apple import NONCE_OID, OS_OID, derive_key, tagged, tlv
 from bonafide.testing.secure_enclave import AAGUIDS, launch_extensions, x963
 from bonafide.testing.vectors import Vector, encode
-from tests.vectors.attestation_world import APP_ID, APPLE, LOOK_ALIKE, NOW, Forge, reform, vector
+from tests.vectors import attestation_chains
+from tests.vectors.attestation_world import (
+    APP_ID,
+    APPLE,
+    KEY_AT,
+    KEY_BYTES,
+    LOOK_ALIKE,
+    NOW,
+    Forge,
+    reform,
+    replace_key,
+    replace_octets,
+    vector,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from cryptography import x509
+
     from bonafide.testing.apple import CertificateForm
 
-KEY_AT: Final = 87
-KEY_BYTES: Final = 77
 VERSION: Final = "apple_bundle_version_01"
 CATEGORY: Final = "apple_validation_category_01"
 
@@ -32,15 +43,11 @@ def build() -> Iterator[Vector]:
     """Yield every vector of this area."""
     yield from _good()
     yield from _objects()
-    yield from _certificates()
     yield from _auth_data()
     yield from _cose_keys()
     yield from _extensions()
     yield from _bindings()
-    yield from _leaf_profiles()
-    yield from _intermediate_profiles()
-    yield from _chains()
-    yield from _times()
+    yield from attestation_chains.build()
 
 
 def _good() -> Iterator[Vector]:
@@ -79,7 +86,7 @@ def _good() -> Iterator[Vector]:
     for name, (entries, comment, claims) in maps.items():
         yield vector(name, comment, _with_tail(launch_extensions(entries)), claims=claims)
     flags = Forge()
-    flags.auth_data = _replace(32, bytes([0x45]))
+    flags.auth_data = replace_octets(32, bytes([0x45]))
     yield vector("good_other_flags", "Other flag bits decide nothing", flags)
     yield from _good_certificates()
 
@@ -134,29 +141,18 @@ def _objects() -> Iterator[Vector]:
         yield vector(name, comment, forge, expect=expect)
 
 
-def _certificates() -> Iterator[Vector]:
-    chains: dict[str, tuple[str, Callable[[list[bytes]], list[bytes]]]] = {
-        "certificate_leaf_truncated": ("The leaf lacks its last octet", lambda c: [c[0][:-1], c[1]]),
-        "certificate_leaf_trailing": ("An octet follows the leaf", lambda c: [c[0] + b"\x00", c[1]]),
-        "certificate_intermediate_truncated": ("The intermediate lacks an octet", lambda c: [c[0], c[1][:-1]]),
-    }
-    for name, (comment, change) in chains.items():
-        forge = Forge()
-        forge.chain = change  # type: ignore[assignment]  # of octets, like every good chain
-        yield vector(name, comment, forge, expect="app_attest.certificate_malformed")
-    for name, key in (("ed25519", ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()),):
-        other = Forge()
-        other.leaf_key = key  # type: ignore[assignment]  # the wrong kind is the point
-        expect = "app_attest.certificate_malformed"
-        yield vector(f"certificate_leaf_{name}", "The leaf has another kind of key", other, expect=expect)
-
-
 def _auth_data() -> Iterator[Vector]:
     changes: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
         "auth_data_short": ("86 octets: all before the key but one", lambda data: data[: KEY_AT - 1]),
-        "auth_data_at_clear": ("The AT flag is clear", _replace(32, b"\x00")),
-        "auth_data_credential_id_short": ("The credential id is said to have 31 octets", _replace(53, b"\x00\x1f")),
-        "auth_data_credential_id_long": ("The credential id is said to have 288 octets", _replace(53, b"\x01\x20")),
+        "auth_data_at_clear": ("The AT flag is clear", replace_octets(32, b"\x00")),
+        "auth_data_credential_id_short": (
+            "The credential id is said to have 31 octets",
+            replace_octets(53, b"\x00\x1f"),
+        ),
+        "auth_data_credential_id_long": (
+            "The credential id is said to have 288 octets",
+            replace_octets(53, b"\x01\x20"),
+        ),
     }
     for name, (comment, change) in changes.items():
         yield _changed(name, comment, change, expect="app_attest.auth_data_malformed")
@@ -183,11 +179,7 @@ def _cose_keys() -> Iterator[Vector]:
         "cose_key_y_sign": ("y as a sign bit", cbor2.dumps(good | {-3: True})),
     }
     for name, (comment, encoded) in keys.items():
-        yield _changed(name, comment, _replace_key(encoded), expect="app_attest.cose_key_malformed")
-
-
-def _replace_key(encoded: bytes) -> Callable[[bytes], bytes]:
-    return lambda data: data[:KEY_AT] + encoded + (data[KEY_AT + KEY_BYTES :] if encoded else b"")
+        yield _changed(name, comment, replace_key(encoded), expect="app_attest.cose_key_malformed")
 
 
 def _extensions() -> Iterator[Vector]:
@@ -216,7 +208,7 @@ def _extensions() -> Iterator[Vector]:
     for name, (comment, tail) in tails.items():
         yield vector(name, comment, _with_tail(tail), expect="app_attest.extensions_malformed")
     nothing = Forge(ios="26.1")
-    nothing.auth_data = _replace(32, b"\xc0")
+    nothing.auth_data = replace_octets(32, b"\xc0")
     comment = "The ED flag is set and nothing follows the key"
     yield vector("extensions_announced", comment, nothing, expect="app_attest.extensions_malformed")
 
@@ -249,16 +241,16 @@ def _bindings() -> Iterator[Vector]:
     yield _changed(
         "counter_one",
         "Step 7: the counter is 1",
-        _replace(33, (1).to_bytes(4)),
+        replace_octets(33, (1).to_bytes(4)),
         expect="app_attest.counter_not_zero",
     )
     yield _changed(
-        "aaguid_zero", "Step 8: an AAGUID of zeros", _replace(37, bytes(16)), expect="app_attest.aaguid_unknown"
+        "aaguid_zero", "Step 8: an AAGUID of zeros", replace_octets(37, bytes(16)), expect="app_attest.aaguid_unknown"
     )
     yield _changed(
         "environment_development",
         "Step 8: from the development service",
-        _replace(37, AAGUIDS[EvidenceEnvironment.DEVELOPMENT]),
+        replace_octets(37, AAGUIDS[EvidenceEnvironment.DEVELOPMENT]),
         expect="app_attest.environment_refused",
     )
     for name, environments in (("production", ["development"]), ("none", [])):
@@ -268,13 +260,13 @@ def _bindings() -> Iterator[Vector]:
     yield _changed(
         "credential_id_other",
         "Step 9: another credential id",
-        _replace(55, other),
+        replace_octets(55, other),
         expect="app_attest.credential_id_mismatch",
     )
     strange = x963(derive_key(b"strange", "key", ec.SECP256R1()).public_key())
     encoded = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: strange[1:33], -3: strange[33:]})
     comment = "authData states a key that is not the leaf's"
-    yield _changed("cose_key_other", comment, _replace_key(encoded), expect="app_attest.cose_key_mismatch")
+    yield _changed("cose_key_other", comment, replace_key(encoded), expect="app_attest.cose_key_mismatch")
 
 
 def _nonce_forms() -> Iterator[Vector]:
@@ -295,114 +287,6 @@ def _nonce_forms() -> Iterator[Vector]:
         yield vector(f"nonce_{name}", f"Step 4: {comment[0].lower()}{comment[1:]}", forge, expect=expect)
 
 
-def _leaf_profiles() -> Iterator[Vector]:
-    critical = ((x509.ObjectIdentifier("1.2.840.113635.100.8.99"), b"\x05\x00"),)
-    changes: dict[str, tuple[str, dict[str, object]]] = {
-        "leaf_authority": ("The leaf is marked as an authority", {"authority": True}),
-        "leaf_constraints_missing": ("The leaf has no basic constraints", {"authority": None}),
-        "leaf_usage_missing": ("The leaf has no key usage", {"key_usage": None}),
-        "leaf_usage_no_signature": ("The leaf's key may not sign", {"key_usage": ("data_encipherment",)}),
-        "leaf_usage_cert_sign": (
-            "The leaf's key may sign certificates",
-            {"key_usage": ("digital_signature", "key_cert_sign")},
-        ),
-        "leaf_critical": ("The leaf has a critical extension that nobody knows", {"critical_extensions": critical}),
-        "leaf_sha512": ("The leaf is signed with SHA-512", {"signature_hash": hashes.SHA512()}),
-    }
-    for name, (comment, change) in changes.items():
-        forge = Forge()
-        forge.form = reform(**change)
-        yield vector(name, f"Step 1: {comment}", forge, expect="app_attest.certificate_profile")
-    yield _leaf_on_another_curve()
-
-
-def _leaf_on_another_curve() -> Vector:
-    """The same length of key on secp256k1, so that everything before the chain compares equal."""
-    forge = Forge()
-    forge.leaf_key = derive_key(b"vectors", "leaf", ec.SECP256K1()).public_key()
-    point = x963(forge.leaf_key)
-    forge.key_id = hashlib.sha256(point).digest()
-    key = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: point[1:33], -3: point[33:]})
-    forge.auth_data = lambda data: _replace_key(key)(_replace(55, forge.key_id)(data))
-    return vector("leaf_secp256k1", "Step 1: the leaf's curve", forge, expect="app_attest.certificate_profile")
-
-
-def _intermediate_profiles() -> Iterator[Vector]:
-    changes: dict[str, tuple[str, dict[str, object]]] = {
-        "intermediate_end_entity": ("It is no authority", {"authority": False, "path_length": None}),
-        "intermediate_constraints_missing": ("It has no basic constraints", {"authority": None}),
-        "intermediate_path_length_missing": ("It may have authorities below it", {"path_length": None}),
-        "intermediate_path_length_one": ("It may have an authority below it", {"path_length": 1}),
-        "intermediate_usage_missing": ("It has no key usage", {"key_usage": None}),
-        "intermediate_usage_crl": ("Its key may not sign certificates", {"key_usage": ("crl_sign",)}),
-        "intermediate_sha512": ("It is signed with SHA-512", {"signature_hash": hashes.SHA512()}),
-    }
-    for name, (comment, change) in changes.items():
-        forge = Forge()
-        forge.intermediate = APPLE.issue_intermediate(reform(**change)(APPLE.intermediate_form()))
-        yield vector(name, f"Step 1, intermediate: {comment}", forge, expect="app_attest.certificate_profile")
-    forge = Forge()
-    forge.leaf_signer = derive_key(b"vectors", "p-256 authority", ec.SECP256R1())
-    forge.intermediate = APPLE.issue_intermediate(APPLE.intermediate_form(), public_key=forge.leaf_signer.public_key())
-    yield vector("intermediate_p256", "Step 1, intermediate: its curve", forge, expect="app_attest.certificate_profile")
-
-
-def _chains() -> Iterator[Vector]:
-    issuer = Forge()
-    issuer.form = reform(issuer="Apple App Attestation CA 2")
-    yield vector("issuer_other", "Step 1: the leaf names another issuer", issuer, expect="app_attest.issuer_mismatch")
-    stranger = sign_certificate(
-        reform(subject=apple_name("Apple WebAuthn Root CA"), issuer="Apple WebAuthn Root CA")(APPLE.root_form()),
-        APPLE.root_key.public_key(),
-        APPLE.root_key,
-    )
-    comment = "Step 1: the anchor has the right key and another name"
-    yield vector("root_name", comment, Forge(), expect="app_attest.root_unknown", anchors=[stranger])
-    yield vector("root_none", "Step 1: no anchor", Forge(), expect="app_attest.root_unknown", anchors=[])
-    expect = "app_attest.intermediate_signature_invalid"
-    anchors = [LOOK_ALIKE.root_der]
-    comment = "Step 1: the anchor has the right name and another key"
-    yield vector("root_look_alike", comment, Forge(), expect=expect, anchors=anchors)
-    forged = Forge()
-    forged.intermediate = LOOK_ALIKE.intermediate_der
-    forged.leaf_signer = LOOK_ALIKE.intermediate_key
-    yield vector("root_look_alike_chain", "Step 1: a whole chain under a look-alike root", forged, expect=expect)
-    renamed = Forge()
-    renamed.intermediate = APPLE.intermediate_der.replace(b"Attestation CA 1", b"Attestation CA 2")
-    renamed.form = reform(issuer="Apple App Attestation CA 2")
-    comment = "Step 1: the intermediate renamed, and a leaf that names it so"
-    yield vector("intermediate_renamed", comment, renamed, expect=expect)
-    stolen = Forge()
-    stolen.leaf_signer = LOOK_ALIKE.intermediate_key
-    comment = "Step 1: the genuine intermediate, and a leaf that it did not sign"
-    yield vector("leaf_signature", comment, stolen, expect="app_attest.leaf_signature_invalid")
-    below = Forge()
-    below.intermediate = APPLE.root_der
-    comment = "Step 1: the root in place of the intermediate"
-    yield vector("chain_root_as_intermediate", comment, below, expect="app_attest.certificate_profile")
-
-
-def _times() -> Iterator[Vector]:
-    second = timedelta(seconds=1)
-    early, late = "app_attest.certificate_not_yet_valid", "app_attest.certificate_expired"
-    now = NOW - timedelta(days=1) - second
-    yield vector("leaf_early", "Step 1: a second before the leaf begins", Forge(), expect=early, now=now)
-    now = NOW + timedelta(days=2) + second
-    yield vector("leaf_late", "Step 1: a second after the leaf has ended", Forge(), expect=late, now=now)
-    for name, comment, expect, change in (
-        ("early", "begins a second later", early, {"not_before": NOW + second}),
-        ("late", "ended a second ago", late, {"not_after": NOW - second}),
-    ):
-        forge = Forge()
-        forge.intermediate = APPLE.issue_intermediate(reform(**change)(APPLE.intermediate_form()))
-        yield vector(f"intermediate_{name}", f"Step 1: the intermediate {comment}", forge, expect=expect)
-        root = sign_certificate(reform(**change)(APPLE.root_form()), APPLE.root_key.public_key(), APPLE.root_key)
-        yield vector(f"anchor_{name}", f"Step 1: the anchor {comment}", Forge(), expect=expect, anchors=[root])
-    forge = Forge()
-    forge.now = datetime(2046, 1, 1, tzinfo=UTC)
-    yield vector("chain_2046", "Step 1: a fresh leaf when intermediate and root have ended", forge, expect=late)
-
-
 def _changed(name: str, comment: str, change: Callable[[bytes], bytes], *, expect: str) -> Vector:
     """Change the authenticator data before Apple sees it."""
     forge = Forge()
@@ -414,10 +298,6 @@ def _with_tail(tail: bytes) -> Forge:
     forge = Forge()
     forge.auth_data = lambda data: data[: KEY_AT + KEY_BYTES] + tail
     return forge
-
-
-def _replace(at: int, octets: bytes) -> Callable[[bytes], bytes]:
-    return lambda data: data[:at] + octets + data[at + len(octets) :]
 
 
 def _flip(data: object, at: int) -> bytes:

@@ -37,11 +37,15 @@ _SIGNATURE_ALGORITHMS: Final = {
     SignatureAlgorithmOID.ECDSA_WITH_SHA384: ec.ECDSA(hashes.SHA384()),
 }
 
-# The last is what a serial number below 1 raises where warnings are errors, and will raise everywhere.
+# All that the library was seen to raise for octets that are no certificate: by an empty list of TLS features
+# TypeError, by names that nobody uses UnsupportedGeneralNameType, by a serial number below 1 its warning,
+# where warnings are errors.
 _MALFORMED: Final = (
     ValueError,
+    TypeError,
     x509.InvalidVersion,
     x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
     UnsupportedAlgorithm,
     CryptographyDeprecationWarning,
 )
