@@ -96,15 +96,13 @@ class GateKeys:
 
         Raises `VerificationFailed` (`store.copy_stale`) where key files have become unreadable.
         """
-        del now
         with _unreadable_refuses():
-            return next((key for files in self._files if (key := files.find(kid)) is not None), None)
+            return next((key for files in self._files if (key := files.find(kid, now)) is not None), None)
 
     def secret(self, kid: str, now: datetime) -> bytes | None:
         """Return the gate key of this id while tokens may name it, else None. Raises as `find`."""
-        del now
         with _unreadable_refuses():
-            return next((secret for files in self._files if (secret := files.secret(kid)) is not None), None)
+            return next((secret for files in self._files if (secret := files.secret(kid, now)) is not None), None)
 
 
 @contextmanager

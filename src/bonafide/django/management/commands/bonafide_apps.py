@@ -1,0 +1,78 @@
+"""`manage.py bonafide_apps`: which apps this service enrols, and adding one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from bonafide.django import conf
+from bonafide.django.models import App, Identity
+from bonafide.terms import Environment, EvidenceEnvironment, Platform
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+
+class Command(BaseCommand):
+    """List and add apps and identities of this environment. Adding what is there changes only what is named."""
+
+    help = "List the apps of this environment, or add one with its identities."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare `list` and `add`."""
+        acts = parser.add_subparsers(dest="act", required=True)
+        acts.add_parser("list", help="every app and identity")
+        add = acts.add_parser("add", help="add an app, or identities to it")
+        add.add_argument("app", help="the app's name, the `sub` of its client attestations: letters, digits, . _ -")
+        add.add_argument(
+            "--identity",
+            action="append",
+            required=True,
+            metavar="TEAMID.BUNDLE",
+            help="the App ID that it is signed as; may be given again",
+        )
+        add.add_argument("--platform", choices=[Platform.IOS.value, Platform.MACOS.value], default=Platform.IOS.value)
+        add.add_argument(
+            "--evidence",
+            action="append",
+            choices=[member.value for member in EvidenceEnvironment],
+            help="where its evidence comes from; may be given again (default: production)",
+        )
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """List or add."""
+        environment = conf.current().environment
+        if options["act"] == "list":
+            self._list(environment)
+            return
+        evidence = sorted(set(options["evidence"] or [EvidenceEnvironment.PRODUCTION.value]))
+        if environment is Environment.PRODUCTION and EvidenceEnvironment.DEBUG.value in evidence:
+            message = "production takes no debug evidence"
+            raise CommandError(message)
+        try:
+            with transaction.atomic():
+                for name in options["identity"]:
+                    self._add(options["app"], environment, name, options["platform"], evidence)
+        except ValidationError as error:
+            raise CommandError("; ".join(error.messages)) from None
+
+    def _add(self, name: str, environment: Environment, identity: str, platform: str, evidence: list[str]) -> None:
+        app = App.objects.filter(name=name, environment=environment).first()
+        if app is None:
+            app = App(name=name, environment=environment)
+            app.full_clean()
+            app.save()
+        row = Identity.objects.filter(app=app, name=identity).first() or Identity(app=app, name=identity)
+        row.platform, row.environments = platform, evidence
+        row.full_clean()
+        row.save()
+        self.stderr.write(f"{app}: {identity}, evidence {', '.join(evidence)}")
+
+    def _list(self, environment: Environment) -> None:
+        for app in App.objects.filter(environment=environment).prefetch_related("identities"):
+            for identity in app.identities.all():
+                evidence = ", ".join(identity.environments)
+                self.stdout.write(f"{app.name}  {identity.name}  {identity.platform}  {evidence}")
