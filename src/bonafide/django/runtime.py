@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from django.core.signals import setting_changed
 
 from bonafide.admission import AttestationMemory, Gate
-from bonafide.django import bans, conf, directory
+from bonafide.django import bans, conf, debug_secrets, directory
 from bonafide.django.enrolment_store import DjangoEnrolmentStore
 from bonafide.django.governor import Governor
 from bonafide.django.key_sources import GateKeys, KeySources
 from bonafide.django.records import recorder
 from bonafide.django.rollout import LegacyMeter
+from bonafide.django.url_inventory import require_covered
 from bonafide.enrolment import Service
 from bonafide.errors import ConfigurationError, VerificationFailed
 from bonafide.evidence.app_attest import KnownIntermediates
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from bonafide.appraisal import App
     from bonafide.django.bans import Revocations
     from bonafide.django.conf import Settings
+    from bonafide.evidence.debug import UnsafeDebugEvidence
     from bonafide.keys import VerificationKey
     from bonafide.ports import ReplayStore
     from bonafide.routes import RouteTable
@@ -78,16 +80,19 @@ class Runtime:
         self._anchors = (*BUNDLED, *(_anchor(path) for path in settings.unsafe_test_anchors))
         self._intermediates = KnownIntermediates()
         self._apps = directory.watch(settings)
+        self._debug = debug_secrets.watch(settings)
         self._bans = bans.watch(settings.environment, every=settings.revocations_every)
         self._gate: tuple[Mapping[str, App], Revocations, Gate] | None = None
-        self._service: tuple[Mapping[str, App], Service] | None = None
+        self._service: tuple[Mapping[str, App], UnsafeDebugEvidence | None, Service] | None = None
         self._closed: Final = self._build_gate(frozenset(), _Unknown())
 
     def start(self) -> None:
-        """Refuse to serve with a table that enforces and leaves a URL out. What holds once is not asked again.
+        """Refuse to serve with a table that enforces and leaves a URL out.
 
         Raises `ConfigurationError` (`configuration.route_uncovered`).
         """
+        if self.routes.enforces:
+            require_covered(self.routes)
 
     def gate(self) -> Gate:
         """Return the gate with the apps and bans of now; one that trusts nobody where they cannot be read."""
@@ -112,11 +117,11 @@ class Runtime:
         apps = self._apps.current()
         if not apps:
             raise VerificationFailed(enrolment_reasons.APP_UNKNOWN, "no app is configured: manage.py bonafide_apps add")
-        held = self._service
-        if held is None or held[0] is not apps:
+        debug, held = self._debug.current(), self._service
+        if held is None or held[0] is not apps or held[1] is not debug:
             self.keys.serve(apps.values())
-            held = self._service = (apps, self._build_service(apps))
-        return held[1]
+            held = self._service = (apps, debug, self._build_service(apps, debug))
+        return held[2]
 
     def app_names(self) -> frozenset[str]:
         """Return the names of the apps of now. Raises as `service` where they cannot be read."""
@@ -146,7 +151,7 @@ class Runtime:
             memory=AttestationMemory(),
         )
 
-    def _build_service(self, apps: Mapping[str, App]) -> Service:
+    def _build_service(self, apps: Mapping[str, App], debug: UnsafeDebugEvidence | None) -> Service:
         return Service(
             issuer=self.settings.issuer,
             environment=self.settings.environment,
@@ -155,6 +160,7 @@ class Runtime:
             challenge_key=self.keys.challenge_key(),
             anchors=self._anchors,
             known_intermediates=self._intermediates,
+            debug=debug,
             lifetime=self.settings.client_attestation_lifetime,
             evidence_retention=self.settings.evidence_retention,
         )
