@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 
-from bonafide.django import runtime, spool
+from bonafide.django import refusals, runtime, spool
 from bonafide.django.judgement import Judgement
+from bonafide.django.refusing import RequestRefused
 from bonafide.django.service_routes import SERVICE, is_service_view, serves_itself
+from bonafide.errors import VerificationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,6 +72,10 @@ class BonafideMiddleware:
         refusal = judgement.conclude(verdict)
         return _closing(request, await self._get_response(request) if refusal is None else refusal)
 
+    def process_exception(self, request: HttpRequest, failure: Exception) -> HttpResponse | None:
+        """Answer what a binding, a decorator or a permission refused inside the view."""
+        return refusals.answer(request, failure) if isinstance(failure, VerificationFailed) else None
+
     def _confirm(self, request: HttpRequest, view: object, *_: object) -> HttpResponse | None:
         """Refuse a request that was left to the service's own view, where another one would now run it."""
         if getattr(request, "bonafide", None) is SERVICE and not is_service_view(view):
@@ -78,6 +84,10 @@ class BonafideMiddleware:
 
     async def _confirm_async(self, request: HttpRequest, view: object, *_: object) -> HttpResponse | None:
         return self._confirm(request, view)
+
+    def process_exception(self, _request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer a request that a decorator, a permission or a binding refused."""
+        return exception.response if isinstance(exception, RequestRefused) else None
 
 
 def _closing(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
