@@ -37,7 +37,7 @@ lint: setup  ## style, types, layers and the rules of the house
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timing --no-logo
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest --quiet tests/house
 
 bench: setup  ## what a request costs, against fixed yardsticks
