@@ -1,0 +1,1 @@
+"""For projects that use them: Django REST framework and SimpleJWT. Nothing else imports these modules."""
