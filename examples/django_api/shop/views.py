@@ -12,6 +12,7 @@ import secrets
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
     View = Callable[..., HttpResponse]
 
+LOCKED = apps.is_installed("bonafide.django")
+"""Whether these settings are the locked ones. A project that has Bonafide needs neither this nor the `if`s."""
+
+if LOCKED:
+    from bonafide.django.binding import bind_credential, require_bound
+
 MAX_QUANTITY = 100
 
 
@@ -34,11 +41,11 @@ def counted(view: View) -> View:
     """Count the runs of a view, as the first thing that happens inside it."""
 
     @wraps(view)
-    def run(request: HttpRequest, **arguments: object) -> HttpResponse:
+    def run(request: HttpRequest, *customer: User, **arguments: object) -> HttpResponse:
         with transaction.atomic():
             ViewRun.objects.get_or_create(view=view.__name__)
             ViewRun.objects.filter(view=view.__name__).update(runs=F("runs") + 1)
-        return view(request, **arguments)
+        return view(request, *customer, **arguments)
 
     return run
 
@@ -52,6 +59,8 @@ def for_customers(view: View) -> View:
         bearer = Bearer.objects.select_related("user").filter(digest=digest_of(token)).first()
         if scheme != "Bearer" or bearer is None:
             return JsonResponse({"error": "log in first"}, status=401)
+        if LOCKED:
+            require_bound(request, token, kind="bearer")
         return view(request, bearer.user, **arguments)
 
     return run
@@ -78,7 +87,10 @@ def login(request: HttpRequest) -> HttpResponse:
     user = authenticate(request, username=body.get("username"), password=body.get("password"))
     if not isinstance(user, User):
         return JsonResponse({"error": "wrong name or password"}, status=403)
-    return JsonResponse({"token": new_bearer(user), "user_id": user.pk})
+    token = new_bearer(user)
+    if LOCKED:
+        bind_credential(request, token, kind="bearer", user=user)
+    return JsonResponse({"token": token, "user_id": user.pk})
 
 
 def new_bearer(user: User) -> str:
@@ -89,16 +101,16 @@ def new_bearer(user: User) -> str:
 
 
 @require_http_methods(["GET"])
-@counted
 @for_customers
+@counted
 def me(_request: HttpRequest, customer: User) -> HttpResponse:
     """Show the customer's own account."""
     return JsonResponse(_profile(customer))
 
 
 @require_http_methods(["GET"])
-@counted
 @for_customers
+@counted
 def user(_request: HttpRequest, _customer: User, user_id: int) -> HttpResponse:
     """Show a customer."""
     found = User.objects.select_related("customer").filter(pk=user_id, customer__isnull=False).first()
@@ -109,8 +121,8 @@ def user(_request: HttpRequest, _customer: User, user_id: int) -> HttpResponse:
 
 @csrf_exempt
 @require_http_methods(["GET", "POST", "DELETE"])
-@counted
 @for_customers
+@counted
 def orders(request: HttpRequest, customer: User) -> HttpResponse:
     """List the customer's orders, (POST) place one, or (DELETE) cancel them all."""
     if request.method == "DELETE":
