@@ -25,7 +25,7 @@ from bonafide import cli
 from tools.reference import GENERATED, ROOT, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tools.type_settings")
 django.setup()
@@ -47,6 +47,18 @@ TESTING: Final = (
     "killing_store",
 )
 """The modules of `bonafide.testing` that others use, from what a project's tests need to what a store's need."""
+
+VIEWS: Final = (
+    "bonafide.django.decorators",
+    "bonafide.django.contrib.rest_framework",
+    "bonafide.django.binding",
+    "bonafide.django.contrib.simplejwt",
+)
+VIEWS_INTRODUCTION: Final = """
+The middleware leaves its verdict on the request: [`request.bonafide`](http.md#what-a-view-sees). What follows demands
+more than the route does, or binds a user's credential to a phone ([how-to](../how-to/bind-credentials.md)). Nothing
+here lets in what the route refuses.
+""".strip()
 
 MAX_LINE: Final = 100
 
@@ -228,20 +240,32 @@ def checks_page() -> str:
 
 
 def testing_page() -> str:
-    """Every public name of the modules that others use, with its docstring."""
-    parts = ["# bonafide.testing", GENERATED, _docstring(_module("__init__"))]
-    for name in TESTING:
-        parts += [f"## bonafide.testing.{name}", _docstring(_module(name))]
+    """Every public name of the modules of `bonafide.testing` that others use, with its docstring."""
+    return _modules_page("bonafide.testing", [f"bonafide.testing.{name}" for name in TESTING])
+
+
+def views_page() -> str:
+    """Every public name that a project's own views and receivers use, with its docstring."""
+    return _modules_page("In a view", VIEWS, VIEWS_INTRODUCTION)
+
+
+def _modules_page(title: str, names: Sequence[str], introduction: str = "") -> str:
+    parts = [f"# {title}", GENERATED, introduction or _docstring(_module(title))]
+    for name in names:
+        parts += [f"## {name}", _docstring(_module(name))]
         parts += [_entry(node) for node in public(name).values()]
     return "\n\n".join(parts) + "\n"
 
 
 def _module(name: str) -> ast.Module:
-    return ast.parse((ROOT / f"src/bonafide/testing/{name}.py").read_text(encoding="utf-8"))
+    path = ROOT / "src" / name.replace(".", "/")
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def public(name: str) -> Mapping[str, ast.ClassDef | ast.FunctionDef]:
-    """Return the classes and functions that a module of `bonafide.testing` defines, in the order of its text."""
+    """Return the classes and functions that a module defines, in the order of its text."""
+    # Of an overloaded function the last definition is the one that runs.
     defined = [node for node in _module(name).body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
     return {node.name: node for node in defined if not node.name.startswith(("_", "pytest_"))}
 
@@ -330,6 +354,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     Path("docs/reference/cli.md"): cli_page,
     Path("docs/reference/checks.md"): checks_page,
     Path("docs/reference/testing.md"): testing_page,
+    Path("docs/reference/views.md"): views_page,
     README: readme,
 }
 

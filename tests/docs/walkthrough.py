@@ -30,7 +30,10 @@ START_S: Final = 30.0
 COMMAND_S: Final = 120.0
 
 READING_S: Final = 8.0
-"""A reader takes longer than this between two starts of the server; a new replay store takes 6 s to vouch."""
+"""A reader takes longer than this from the first proof to the next start; a new replay store takes 6 s to vouch."""
+
+RECORDS_S: Final = 10.0
+"""For how long a look into the records is repeated until it shows what the page shows: they are written in batches."""
 
 
 class Walkthrough:
@@ -42,7 +45,6 @@ class Walkthrough:
         self._directory = directory
         self._port = free_port()
         self._server: subprocess.Popen[bytes] | None = None
-        self._served_at: float | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -74,6 +76,16 @@ class Walkthrough:
         if " runserver" in command:
             self._serve(command, where)
             return
+        status, printed = self._run(command)
+        deadline = time.monotonic() + RECORDS_S
+        while " shell " in command and not matches(wanted, printed) and time.monotonic() < deadline:
+            status, printed = self._run(command)
+        if wanted:
+            assert matches(wanted, printed), f"{where}\nprinted:\n{printed}\nthe page shows:\n{wanted}"
+        else:
+            assert status == 0, f"{where}\nended with {status}:\n{printed}"
+
+    def _run(self, command: str) -> tuple[int, str]:
         ended = subprocess.run(
             ["bash", "-c", self._local(command)],
             cwd=self._directory,
@@ -84,17 +96,14 @@ class Walkthrough:
             check=False,
             timeout=COMMAND_S,
         )
-        printed = ended.stdout.replace(str(self._port), PORT)
-        if wanted:
-            assert matches(wanted, printed), f"{where}\nprinted:\n{printed}\nthe page shows:\n{wanted}"
-        else:
-            assert ended.returncode == 0, f"{where}\nended with {ended.returncode}:\n{printed}"
+        return ended.returncode, ended.stdout.replace(f":{self._port}", f":{PORT}")
 
     def _serve(self, command: str, where: str) -> None:
         """Start the server anew: the reader ends the one before with CONTROL-C."""
         self._stop()
-        if self._served_at is not None:
-            time.sleep(max(0.0, READING_S - (time.monotonic() - self._served_at)))
+        born = self._directory / "var/bonafide/replay/replay.note"
+        if born.exists():
+            time.sleep(max(0.0, READING_S - (time.time() - born.stat().st_mtime)))
         log = self._directory / "server.log"
         with log.open("wb") as output:
             self._server = subprocess.Popen(
@@ -109,7 +118,6 @@ class Walkthrough:
             waits = self._server.poll() is None and time.monotonic() < deadline
             assert waits, f"{where}\ndid not start:\n{log.read_text()}"
             time.sleep(0.05)
-        self._served_at = self._served_at or time.monotonic()
 
     def _stop(self) -> None:
         if self._server is not None:
@@ -122,9 +130,12 @@ class Walkthrough:
 
 
 def commands(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each command of a console block with the output that is shown below it."""
+    """Yield each command of a console block with the output below it. A quote that is open goes on on the next line."""
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, _, output = re.sub(r" *\\\n *", " ", part).partition("\n")
+        while command.count('"') % 2 and output:
+            line, _, output = output.partition("\n")
+            command += f"\n{line}"
         yield command, output.strip("\n")
 
 
