@@ -14,7 +14,6 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_asy
 
 from bonafide.django import refusals, runtime, spool
 from bonafide.django.judgement import Judgement
-from bonafide.django.refusing import RequestRefused
 from bonafide.django.service_routes import SERVICE, is_service_view, serves_itself
 from bonafide.errors import VerificationFailed
 
@@ -84,10 +83,6 @@ class BonafideMiddleware:
 
     async def _confirm_async(self, request: HttpRequest, view: object, *_: object) -> HttpResponse | None:
         return self._confirm(request, view)
-
-    def process_exception(self, _request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer a request that a decorator, a permission or a binding refused."""
-        return exception.response if isinstance(exception, RequestRefused) else None
 
 
 def _closing(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
