@@ -56,18 +56,27 @@ class _Child:
     pipe: int
     status: int | None = None
 
-    def read(self, octets: int) -> bytes:
+    def at_least(self, octets: int) -> bytes:
+        """Return what the child wrote, once it is so much."""
+        text = b""
+        while len(text) < octets:
+            part = self.read()
+            assert part, "a forked process ended early"
+            text += part
+        return text
+
+    def read(self) -> bytes:
         """Return what the child wrote next; nothing at its end."""
         ready, _, _ = select.select([self.pipe], [], [], PATIENCE_S)
         if not ready:
             self.kill()
             pytest.fail("a forked process hangs")
-        return os.read(self.pipe, octets)
+        return os.read(self.pipe, 4096)
 
     def rest(self) -> bytes:
         """Return all that the child wrote until its end."""
         text = b""
-        while part := self.read(65536):
+        while part := self.read():
             text += part
         return text
 
@@ -257,9 +266,9 @@ def test_what_was_admitted_before_a_writer_was_killed_is_refused_afterwards(stor
 
     for turn in range(30):
         with _forked(writer(f"one-{turn}-")) as one, _forked(writer(f"two-{turn}-")) as two:
-            said_by_one, said_by_two = one.read(256 + 37 * turn), two.read(256)
+            said_by_one, said_by_two = one.at_least(256 + 37 * turn), two.at_least(256)
             one.kill()
-            said_by_two += two.read(4096)  # the survivor takes over the lock of the dead
+            said_by_two += two.at_least(256)  # the survivor takes over the lock of the dead
             two.kill()
             said_by_one += one.rest()
             said_by_two += two.rest()
@@ -278,7 +287,7 @@ def test_a_store_whose_every_process_was_killed_is_whole(store: LmdbReplayStore)
             say(f"{n}:{_use(store, str(n))}")
 
     with _forked(work) as child:
-        said = child.read(4096)
+        said = child.at_least(256)
         child.kill()
         said += child.rest()
     words = said.decode().split()
@@ -300,7 +309,7 @@ def test_a_reader_that_was_killed_does_not_fill_the_store(tmp_path: Path) -> Non
             signal.pause()
 
     with _forked(read_for_ever) as reader:
-        assert reader.read(16) == b"16 "
+        assert reader.read() == b"16 "
         reader.kill()
     answers = Counter(_use(store, str(n), READY + n) for n in range(5000))
     assert set(answers) <= {FirstUse.FIRST, FirstUse.UNAVAILABLE}

@@ -179,7 +179,7 @@ class _LooksAndThenWrites(_Store):
 
     def horizon_of(self, created: int, now: float) -> int:
         with suppress(BrokenBarrierError):
-            self.together.wait(timeout=1)
+            self.together.wait(timeout=0.05)
         return super().horizon_of(created, now)
 
 
