@@ -43,6 +43,8 @@ def main() -> int:
     say: Say = (lambda _: None) if options.json else _print
     began = time.monotonic()
     rows = read_rows()
+    if unknown := sorted(set(options.only or []) - {row.name for row in rows}):
+        parser.error(f"no row is called {unknown[0]}")
     faults = report.missing_and_extra([row.name for row in rows], list(ATTACKS))
     chosen = [row for row in rows if row.name in ATTACKS and (options.only is None or row.name in options.only)]
     with tempfile.TemporaryDirectory(prefix="bonafide-demo-") as state, World(Path(state)) as world:

@@ -135,6 +135,13 @@ def test_every_attack_is_refused_for_its_reason_and_every_twin_is_answered(demo:
     assert [outcome["name"] for outcome in demo["outcomes"]] == [row.name for row in read_rows()]
 
 
+def test_demo_told_to_run_a_row_that_is_none_fails(root: Path) -> None:
+    command = [sys.executable, "examples/django_api/demo.py", "--only", "no_such_row"]
+    run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "no row is called no_such_row" in run.stderr
+
+
 def test_demo_shows_what_it_promises() -> None:
     named = {row.name for row in read_rows()}
     assert {name for names in REQUIRED.values() for name in names} <= named
