@@ -17,10 +17,10 @@ from asgiref.sync import sync_to_async
 from django.db import router, transaction
 from django.utils import timezone
 
-from bonafide.admission import Admitted, Exempt
-from bonafide.django import refusals, runtime
+from bonafide.admission import Admitted, Unproven
+from bonafide.django import runtime
 from bonafide.django.models import CredentialBinding
-from bonafide.errors import VerificationFailed
+from bonafide.django.refusing import admitted, is_observed, require, verdict_on
 from bonafide.reasons import credential as reasons
 from bonafide.terms import ProofKind
 
@@ -43,18 +43,24 @@ def digest_of(credential: str, *, kind: str) -> bytes:
     return hashlib.sha256(_LABEL + kind.encode() + b"\0" + credential.encode("utf-8", "surrogatepass")).digest()
 
 
+def presented_credential(request: HttpRequest) -> str | None:
+    """Return the credential of the Authorization header, without its scheme; None where there is none."""
+    _, _, credential = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return credential.strip() or None
+
+
 def require_login_proof(request: HttpRequest) -> None:
     """Refuse a login, refresh or change of password that carries no hardware proof. Call it before any password.
 
-    Raises `VerificationFailed` (`credential.hardware_proof_required`, `credential.proof_missing`); nothing where
+    Raises `RequestRefused` (`credential.hardware_proof_required`, `credential.proof_missing`); nothing where
     the route observes, and nothing for an old app that its route's `legacy` lets pass.
     """
-    verdict = refusals.verdict_of(request)
+    verdict = verdict_on(request)
     if isinstance(verdict, Admitted):
         if verdict.proof is not ProofKind.HARDWARE:
-            _refuse(request, reasons.HARDWARE_PROOF_REQUIRED)
-    elif isinstance(verdict, Exempt):
-        _refuse(request, reasons.PROOF_MISSING)
+            require(request, reasons.HARDWARE_PROOF_REQUIRED)
+    elif not isinstance(verdict, Unproven) and not is_observed(request):
+        require(request, reasons.PROOF_MISSING)
 
 
 def bind_credential(
@@ -71,14 +77,14 @@ def bind_credential(
     user's bindings can be ended; `expires_at` is when the row may be erased. Returns False where nothing is
     bound: the route observes, or is on the way to enforcing, or its `legacy` let an old app pass.
 
-    Proves nothing of the user. Raises `VerificationFailed` as `require_login_proof`.
+    Proves nothing of the user. Raises `RequestRefused` as `require_login_proof`.
     """
     require_login_proof(request)
-    admission = refusals.verdict_of(request)
-    if not isinstance(admission, Admitted) or not _may_bind(admission):
+    admission = admitted(request)
+    if admission is None or not _may_bind(admission):
         return False
     row = _row(admission, digest_of(credential, kind=kind), kind)
-    row.user, row.expires_at = _text(user), expires_at
+    row.user, row.expires_at = None if user is None else str(getattr(user, "pk", user)), expires_at
     using = router.db_for_write(CredentialBinding)
     CredentialBinding.objects.using(using).bulk_create(
         [row],
@@ -89,31 +95,25 @@ def bind_credential(
     return True
 
 
-def require_bound(
-    request: HttpRequest,
-    credential: str,
-    *,
-    kind: str = BEARER,
-    user: object = None,
-    expires_at: datetime | None = None,
-    hardware: bool = False,
-) -> None:
+def require_bound(request: HttpRequest, credential: str, *, kind: str = BEARER) -> None:
     """Refuse a credential that is bound to another key than the one that signed this request.
 
-    `hardware` asks for a proof by that key itself, as a refresh and a change of password must. `user` and
-    `expires_at` are for a credential that its first use binds: see `bind_credential`.
-
-    Raises `VerificationFailed`: `credential.bound_to_another_key`; `credential.not_bound` for one from before
+    Raises `RequestRefused`: `credential.bound_to_another_key`; `credential.not_bound` for one from before
     there were bindings, unless BINDING lets its first use bind it (then `credential.hardware_proof_required` asks
     for the proof that may); `credential.proof_missing` for a bound one on a request that proves nothing. A
-    credential that is not bound passes on open and browser routes: it is none of the app's. Where the route
-    observes, the refusal is written down and takes no effect.
+    credential that is not bound passes on open and browser routes: it is none of the app's.
     """
-    if hardware:
-        require_login_proof(request)
-    reason = _reason_against(request, digest_of(credential, kind=kind), kind, user, expires_at)
-    if reason is not None:
-        _refuse(request, reason)
+    digest = digest_of(credential, kind=kind)
+    require(request, _reason_against(request, digest, kind))
+
+
+def require_bound_login_proof(request: HttpRequest, credential: str, *, kind: str = BEARER) -> None:
+    """Refuse a refresh or a change of password without a hardware proof by the key that `credential` is bound to.
+
+    Raises `RequestRefused` as `require_login_proof` and `require_bound`.
+    """
+    require_login_proof(request)
+    require_bound(request, credential, kind=kind)
 
 
 def unbind_credential(credential: str, *, kind: str = BEARER) -> None:
@@ -125,7 +125,7 @@ def unbind_credential(credential: str, *, kind: str = BEARER) -> None:
 def unbind_user(user: object) -> None:
     """Forget all bindings of a user, whose credentials must end with them: they would count as never bound."""
     rows = CredentialBinding.objects.using(router.db_for_write(CredentialBinding))
-    rows.filter(user=_text(user), environment=_environment()).delete()
+    rows.filter(user=str(getattr(user, "pk", user)), environment=_environment()).delete()
 
 
 abind_credential = sync_to_async(bind_credential)
@@ -133,31 +133,20 @@ arequire_bound = sync_to_async(require_bound)
 arequire_login_proof = sync_to_async(require_login_proof)
 
 
-def _refuse(request: HttpRequest, reason: Reason) -> None:
-    refusal = VerificationFailed(reason)
-    if refusals.is_enforced(request):
-        raise refusal
-    refusals.rehearse(request, refusal)
-
-
-def _reason_against(
-    request: HttpRequest, digest: bytes, kind: str, user: object, expires_at: datetime | None
-) -> Reason | None:
+def _reason_against(request: HttpRequest, digest: bytes, kind: str) -> Reason | None:
     rows = CredentialBinding.objects.using(router.db_for_read(CredentialBinding))
     of_credential = rows.filter(credential=digest, environment=_environment()).exclude(jkt=_CLAIMED)
     bound = set(of_credential.values_list("app", "jkt"))
-    verdict = refusals.verdict_of(request)
+    verdict = verdict_on(request)
     if not isinstance(verdict, Admitted):
         return reasons.PROOF_MISSING if bound else None
     if bound:
         mine = (verdict.attestation.app, verdict.jkt)
         return None if mine in bound else reasons.BOUND_TO_ANOTHER_KEY
-    return _bind_first_use(verdict, digest, kind, user, expires_at)
+    return _bind_first_use(verdict, digest, kind)
 
 
-def _bind_first_use(
-    admission: Admitted, digest: bytes, kind: str, user: object, expires_at: datetime | None
-) -> Reason | None:
+def _bind_first_use(admission: Admitted, digest: bytes, kind: str) -> Reason | None:
     until = runtime.current().settings.bind_existing_until
     if until is None or timezone.now().date() >= until:
         return reasons.NOT_BOUND
@@ -171,8 +160,6 @@ def _bind_first_use(
         # Two phones at once: the first to write the claim wins, and the other reads who did.
         claim, row = _row(admission, digest, kind), _row(admission, digest, kind)
         claim.jkt, claim.first_use, row.first_use = _CLAIMED, True, True
-        row.user, row.expires_at = _text(user), expires_at
-        claim.expires_at = expires_at
         rows.bulk_create([claim], ignore_conflicts=True)
         claimed = rows.get(credential=digest, app=row.app, environment=row.environment, jkt=_CLAIMED)
         if claimed.instance != row.instance:
@@ -198,10 +185,6 @@ def _row(admission: Admitted, digest: bytes, kind: str) -> CredentialBinding:
         bound_at=now,
         proven_at=now,
     )
-
-
-def _text(user: object) -> str | None:
-    return None if user is None else str(getattr(user, "pk", user))
 
 
 def _environment() -> str:

@@ -58,12 +58,12 @@ def answer(request: HttpRequest, refusal: VerificationFailed) -> HttpResponse:
 
 
 def _record(request: HttpRequest, refusal: VerificationFailed, *, enforced: bool) -> str:
-    verdict = getattr(request, "bonafide", None)
+    found = getattr(request, "bonafide", None)
+    verdict = found if isinstance(found, Admitted | Exempt | Unproven) else None
     attestation = verdict.attestation if isinstance(verdict, Admitted) else None
-    judged = isinstance(verdict, Admitted | Exempt | Unproven)
     seen = Seen(
         method=adapters.raw_method(request),
-        route=verdict.route.match if judged else "",
+        route="" if verdict is None else verdict.route.match,
         enforced=enforced,
         app="" if attestation is None else attestation.app,
         app_version="" if attestation is None else attestation.app_version,

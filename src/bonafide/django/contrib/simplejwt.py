@@ -98,7 +98,8 @@ def _id(token: Token) -> str:
     """Return the token's id. Without one nothing could be told apart, so there is no binding and no entry."""
     found = token.get(api_settings.JTI_CLAIM) if api_settings.JTI_CLAIM else None
     if not isinstance(found, str) or not found:
-        raise InvalidToken("Token has no id")
+        message = "Token has no id"
+        raise InvalidToken(message)
     return found
 
 
