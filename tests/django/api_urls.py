@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
@@ -47,10 +48,13 @@ def echo(request: HttpRequest, **_: Any) -> HttpResponse:
 @csrf_exempt
 def upload(request: HttpRequest) -> HttpResponse:
     """Read a multipart form."""
-    files = {
-        name: {"size": file.size, "sha256": hashlib.sha256(b"".join(file.chunks())).hexdigest()}
-        for name, file in request.FILES.items()
-    }
+    files = {}
+    for name, file in request.FILES.items():
+        assert isinstance(file, UploadedFile)
+        sha256 = hashlib.sha256()
+        for chunk in file.chunks():
+            sha256.update(chunk)
+        files[name] = {"size": file.size, "sha256": sha256.hexdigest()}
     return seen(request, post=request.POST.dict(), files=files)
 
 
