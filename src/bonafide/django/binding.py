@@ -1,191 +1,294 @@
-"""Binding the user's credential to the key that logged in (PROTOCOL section 8).
+"""Credentials bound to the key of the phone they were issued to (PROTOCOL section 8).
 
-One explicit call, `bind_credential`, when a login has succeeded; one, `require_bound`, whenever the credential is
-presented. A credential lifted by a proxy is then worthless elsewhere, even in a genuine app on another phone.
+    def login(request):
+        require_login_proof(request)                  # before any password is looked at
+        user = authenticate(request, ...)
+        token = new_token(user)
+        bind_credential(request, token, user=user)    # the route has proof = "hardware"
 
-Rules of this file: only digests are stored; a row is added by a hardware proof on a route that enforces, and by
-nothing else, but for `bind_on_first_use`, which lets one key win; where the route observes, nothing is
-bound, and what would have been refused is written down.
+    def authenticated(request):
+        require_bound(request, token)                 # wherever the token is believed
+
+Proven by `require_bound`: the key that signed this request is one under which the credential was bound. Not proven:
+that the credential is valid, which stays the framework's business. Where one token serves all devices of a
+user, the claim is "one of this user's enrolled devices".
+
+Rules of this file: nothing guesses what a login is. Nothing is bound and nothing refused where the route does not
+enforce whole (`mode = "enforce"`): a credential made in a rehearsal counts as one from before. Only digests are
+kept. A lookup is one probe by primary key, and a second one by its first column where the first found nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum, unique
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import sync_to_async
-from django.db import router, transaction
-from django.utils import timezone
+from django.db import IntegrityError, router, transaction
 
-from bonafide.admission import Admitted, Unproven
-from bonafide.django import runtime
+from bonafide.admission import Admitted, Exempt
+from bonafide.django import conf, refusals
 from bonafide.django.models import CredentialBinding
-from bonafide.django.refusing import admitted, is_observed, require, verdict_on
+from bonafide.errors import Misuse, VerificationFailed
 from bonafide.reasons import credential as reasons
+from bonafide.reasons import misuse as misuse_reasons
 from bonafide.terms import ProofKind
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
+    from django.db.models import QuerySet
     from django.http import HttpRequest
 
-    from bonafide.reasons import Reason
-
 BEARER: Final = "bearer"
-"""The kind of credentials that an API makes itself and sends in Authorization."""
+"""The kind of credentials that an API makes itself and takes from Authorization."""
 
-_LABEL: Final = b"bonafide credential\0"
-_CLAIMED: Final = ""  # the row of this `jkt` says which instance used a credential from before first
-
-
-def digest_of(credential: str, *, kind: str) -> bytes:
-    """Return what is stored of a credential: SHA-256 over its kind and itself."""
-    return hashlib.sha256(_LABEL + kind.encode() + b"\0" + credential.encode("utf-8", "surrogatepass")).digest()
+PROLONG_AFTER: Final = timedelta(days=1)
+"""How much later a credential must end than its binding for the binding to be prolonged: no write per request."""
 
 
-def presented_credential(request: HttpRequest) -> str | None:
-    """Return the credential of the Authorization header, without its scheme; None where there is none."""
-    _, _, credential = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return credential.strip() or None
+@unique
+class Outcome(StrEnum):
+    """What became of a credential. Only `BOUND` says that it is held to a key."""
+
+    BOUND = "bound"
+    OBSERVED = "observed"
+    """The route does not enforce, or not for everybody: nothing was bound, and nothing is refused."""
+    LEGACY = "legacy"
+    """An old app version without a proof, let in by the route's `legacy`: its credential is bound to nothing."""
 
 
-def require_login_proof(request: HttpRequest) -> None:
-    """Refuse a login, refresh or change of password that carries no hardware proof. Call it before any password.
+def require_login_proof(request: HttpRequest) -> Outcome:
+    """Refuse a login that could not be bound, before any password is looked at.
 
-    Raises `RequestRefused` (`credential.hardware_proof_required`, `credential.proof_missing`); nothing where
-    the route observes, and nothing for an old app that its route's `legacy` lets pass.
+    Returns what `bind_credential` will. Raises `Misuse` (`misuse.not_admitted`) on a browser or open route,
+    or without the middleware, and `VerificationFailed` (`credential.hardware_proof_required`).
     """
-    verdict = verdict_on(request)
-    if isinstance(verdict, Admitted):
-        if verdict.proof is not ProofKind.HARDWARE:
-            require(request, reasons.HARDWARE_PROOF_REQUIRED)
-    elif not isinstance(verdict, Unproven) and not is_observed(request):
-        require(request, reasons.PROOF_MISSING)
+    standing = _standing(request)
+    return Outcome.BOUND if isinstance(standing, Admitted) else standing
 
 
 def bind_credential(
     request: HttpRequest,
-    credential: str,
+    credential: bytes | str,
     *,
     kind: str = BEARER,
     user: object = None,
     expires_at: datetime | None = None,
-) -> bool:
-    """Bind a credential that this request's login has just made to the key that signed the request.
+) -> Outcome:
+    """Bind a credential that was just made to the key that signed this login.
 
-    Several devices are several rows, each by its own login. `user` is stored as text, so that all of a
-    user's bindings can be ended; `expires_at` is when the row may be erased. Returns False where nothing is
-    bound: the route observes, or is on the way to enforcing, or its `legacy` let an old app pass.
-
-    Proves nothing of the user. Raises `RequestRefused` as `require_login_proof`.
+    `kind` is the project's name for such credentials. `user` (a model instance, or its key) lets `release_user`
+    find them. `expires_at` is when the credential itself ends, never earlier: an ended binding refuses.
+    Runs in the caller's transaction. Raises as `require_login_proof`, and `Misuse` (`misuse.time_naive`).
     """
-    require_login_proof(request)
-    admission = admitted(request)
-    if admission is None or not _may_bind(admission):
-        return False
-    row = _row(admission, digest_of(credential, kind=kind), kind)
-    row.user, row.expires_at = None if user is None else str(getattr(user, "pk", user)), expires_at
-    using = router.db_for_write(CredentialBinding)
-    CredentialBinding.objects.using(using).bulk_create(
-        [row],
-        update_conflicts=True,
-        unique_fields=["credential", "app", "environment", "jkt"],
-        update_fields=["user", "expires_at", "proven_at", "instance", "first_use"],
-    )
-    return True
+    standing = _standing(request)
+    if not isinstance(standing, Admitted):
+        return standing
+    _write(standing, _digest(credential), kind=kind, user=user, expires_at=expires_at, first_use=False)
+    return Outcome.BOUND
 
 
-def require_bound(request: HttpRequest, credential: str, *, kind: str = BEARER) -> None:
-    """Refuse a credential that is bound to another key than the one that signed this request.
+def require_bound(
+    request: HttpRequest,
+    credential: bytes | str,
+    *,
+    kind: str = BEARER,
+    user: object = None,
+    expires_at: datetime | None = None,
+    hardware: bool = False,
+) -> Outcome:
+    """Refuse a credential that is not bound to the key that signed this request.
 
-    Raises `RequestRefused`: `credential.bound_to_another_key`; `credential.not_bound` for one from before
-    there were bindings, unless BINDING lets its first use bind it (then `credential.hardware_proof_required` asks
-    for the proof that may); `credential.proof_missing` for a bound one on a request that proves nothing. A
-    credential that is not bound passes on open and browser routes: it is none of the app's.
+    `hardware` demands a proof by the `sign` key itself, as a refresh and a change of password must. `user` and
+    `expires_at` are written where a credential from before is bound on first use; a later `expires_at` prolongs.
+
+    Raises `VerificationFailed`: `credential.proof_missing` on a browser or open route, and for a bound credential
+    that an old app version presents; `credential.hardware_proof_required`,
+    `credential.bound_to_another_key`, `credential.not_bound`. Raises `Misuse` (`misuse.view_unguarded`).
     """
-    digest = digest_of(credential, kind=kind)
-    require(request, _reason_against(request, digest, kind))
+    verdict = refusals.verdict_of(request)
+    if verdict is None:
+        return Outcome.OBSERVED
+    whole = verdict.route.enforced_share >= 1
+    digest = _digest(credential)
+    try:
+        if isinstance(verdict, Exempt):
+            raise VerificationFailed(reasons.PROOF_MISSING)
+        if not isinstance(verdict, Admitted):
+            _require_unbound(digest)
+            return Outcome.LEGACY
+        if hardware:
+            _require_hardware(verdict)
+        found = _find(verdict, digest, kind=kind)
+        if found is None:
+            _require_claimable(digest)
+    except VerificationFailed as refusal:
+        if whole:
+            raise
+        refusals.rehearse(request, refusal)
+        return Outcome.OBSERVED
+    if not whole:
+        return Outcome.OBSERVED
+    if found is None:
+        _claim(verdict, digest, kind=kind, user=user, expires_at=expires_at)
+    else:
+        _prolong(found, expires_at=expires_at, hardware=hardware)
+    return Outcome.BOUND
 
 
-def require_bound_login_proof(request: HttpRequest, credential: str, *, kind: str = BEARER) -> None:
-    """Refuse a refresh or a change of password without a hardware proof by the key that `credential` is bound to.
+def refuse_bound(request: HttpRequest, credential: bytes | str) -> None:
+    """Refuse a bound credential on a request that names no instance; leave one that nothing binds alone.
 
-    Raises `RequestRefused` as `require_login_proof` and `require_bound`.
+    For credentials that browsers have too, on browser and open routes: a browser's own is bound to nothing.
+    Raises `VerificationFailed` (`credential.proof_missing`).
     """
-    require_login_proof(request)
-    require_bound(request, credential, kind=kind)
+    verdict = refusals.verdict_of(request)
+    if verdict is not None and verdict.route.enforced_share >= 1:
+        _require_unbound(_digest(credential))
 
 
-def unbind_credential(credential: str, *, kind: str = BEARER) -> None:
-    """Forget a credential that has ended, e.g. at logout."""
-    rows = CredentialBinding.objects.using(router.db_for_write(CredentialBinding))
-    rows.filter(credential=digest_of(credential, kind=kind), environment=_environment()).delete()
+def release_credential(credential: bytes | str) -> None:
+    """Forget a credential, e.g. at logout. End the credential itself first: one that lives on counts as from before."""
+    _rows().filter(credential=_digest(credential)).delete()
 
 
-def unbind_user(user: object) -> None:
-    """Forget all bindings of a user, whose credentials must end with them: they would count as never bound."""
-    rows = CredentialBinding.objects.using(router.db_for_write(CredentialBinding))
-    rows.filter(user=str(getattr(user, "pk", user)), environment=_environment()).delete()
+def release_user(user: object) -> None:
+    """Forget all credentials of a user, e.g. at a change of password. End the credentials themselves first."""
+    name = _text(user)
+    if name is not None:
+        _rows().filter(user=name).delete()
 
 
-abind_credential = sync_to_async(bind_credential)
-arequire_bound = sync_to_async(require_bound)
-arequire_login_proof = sync_to_async(require_login_proof)
+abind_credential: Final = sync_to_async(bind_credential)
+arequire_bound: Final = sync_to_async(require_bound)
+arelease_credential: Final = sync_to_async(release_credential)
+arelease_user: Final = sync_to_async(release_user)
 
 
-def _reason_against(request: HttpRequest, digest: bytes, kind: str) -> Reason | None:
-    rows = CredentialBinding.objects.using(router.db_for_read(CredentialBinding))
-    of_credential = rows.filter(credential=digest, environment=_environment()).exclude(jkt=_CLAIMED)
-    bound = set(of_credential.values_list("app", "jkt"))
-    verdict = verdict_on(request)
+def _standing(request: HttpRequest) -> Admitted | Outcome:
+    """Return the admitted login, or why nothing will be bound."""
+    try:
+        verdict = refusals.verdict_of(request)
+    except Misuse as mistake:
+        raise Misuse(misuse_reasons.NOT_ADMITTED, mistake.detail) from None
+    if isinstance(verdict, Exempt):
+        raise Misuse(misuse_reasons.NOT_ADMITTED, f"{verdict.route.match} asks for no proof")
+    if verdict is None or verdict.route.enforced_share < 1:
+        return Outcome.OBSERVED
     if not isinstance(verdict, Admitted):
-        return reasons.PROOF_MISSING if bound else None
-    if bound:
-        mine = (verdict.attestation.app, verdict.jkt)
-        return None if mine in bound else reasons.BOUND_TO_ANOTHER_KEY
-    return _bind_first_use(verdict, digest, kind)
+        return Outcome.LEGACY
+    _require_hardware(verdict)
+    return verdict
 
 
-def _bind_first_use(admission: Admitted, digest: bytes, kind: str) -> Reason | None:
-    until = runtime.current().settings.bind_existing_until
-    if until is None or timezone.now().date() >= until:
-        return reasons.NOT_BOUND
-    if not _may_bind(admission):
+def _require_hardware(admitted: Admitted) -> None:
+    if admitted.proof is not ProofKind.HARDWARE:
+        raise VerificationFailed(reasons.HARDWARE_PROOF_REQUIRED)
+
+
+def _require_unbound(digest: bytes) -> None:
+    if _rows().filter(credential=digest).exists():
+        raise VerificationFailed(reasons.PROOF_MISSING)
+
+
+def _require_claimable(digest: bytes) -> None:
+    """Refuse what is bound elsewhere, be it under another app or environment, and what may not be bound now."""
+    if _rows().filter(credential=digest).exists():
+        raise VerificationFailed(reasons.BOUND_TO_ANOTHER_KEY)
+    until = conf.current().bind_existing_until
+    if until is None or datetime.now(UTC).date() >= until:
+        raise VerificationFailed(reasons.NOT_BOUND)
+
+
+def _find(admitted: Admitted, digest: bytes, *, kind: str) -> CredentialBinding | None:
+    """Find the binding to this key; refuse where it is of another kind, or over."""
+    row = _rows().filter(**_key(admitted, digest)).first()
+    if row is None:
         return None
-    if admission.proof is not ProofKind.HARDWARE:
-        return reasons.HARDWARE_PROOF_REQUIRED
-    using = router.db_for_write(CredentialBinding)
-    rows = CredentialBinding.objects.using(using)
-    with transaction.atomic(using=using):
-        # Two phones at once: the first to write the claim wins, and the other reads who did.
-        claim, row = _row(admission, digest, kind), _row(admission, digest, kind)
-        claim.jkt, claim.first_use, row.first_use = _CLAIMED, True, True
-        rows.bulk_create([claim], ignore_conflicts=True)
-        claimed = rows.get(credential=digest, app=row.app, environment=row.environment, jkt=_CLAIMED)
-        if claimed.instance != row.instance:
-            return reasons.BOUND_TO_ANOTHER_KEY
-        rows.bulk_create([row], ignore_conflicts=True)
-    return None
+    if row.kind != kind:
+        raise VerificationFailed(reasons.NOT_BOUND, f"bound as {row.kind}, not as {kind}")
+    if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
+        raise VerificationFailed(reasons.NOT_BOUND, "the binding is over")
+    return row
 
 
-def _may_bind(admission: Admitted) -> bool:
-    """Tell whether the route enforces in full. A share is a rehearsal, and counts as observing."""
-    return admission.route.enforced_share >= 1
+def _prolong(row: CredentialBinding, *, expires_at: datetime | None, hardware: bool) -> None:
+    """Write down a hardware proof, and a credential that now ends much later than its binding."""
+    changes: dict[str, datetime] = {"proven_at": datetime.now(UTC)} if hardware else {}
+    if expires_at is not None and row.expires_at is not None and expires_at - row.expires_at > PROLONG_AFTER:
+        changes["expires_at"] = expires_at
+    if changes:
+        _rows().filter(pk=row.pk).update(**changes)
 
 
-def _row(admission: Admitted, digest: bytes, kind: str) -> CredentialBinding:
-    now = timezone.now()
-    return CredentialBinding(
-        credential=digest,
-        app=admission.attestation.app,
-        environment=_environment(),
-        jkt=admission.jkt,
-        kind=kind,
-        instance=admission.attestation.instance,
-        bound_at=now,
-        proven_at=now,
+def _claim(admitted: Admitted, digest: bytes, *, kind: str, user: object, expires_at: datetime | None) -> None:
+    """Bind a credential from before. Of several keys that come at once, the database lets one have it.
+
+    The row without a key is the claim: its primary key is the same for all of them, in every app.
+    """
+    now = datetime.now(UTC)
+    claim = {"credential": digest, "app": "", "environment": "", "jkt": ""}
+    try:
+        with transaction.atomic(using=_using()):
+            _rows().create(
+                **claim,
+                kind=kind,
+                user=_text(user),
+                first_use=True,
+                bound_at=now,
+                proven_at=now,
+                expires_at=expires_at,
+            )
+            _write(admitted, digest, kind=kind, user=user, expires_at=expires_at, first_use=True)
+    except IntegrityError:
+        # Another request was first. It was this phone's own where its row is there now.
+        if _find(admitted, digest, kind=kind) is None:
+            raise VerificationFailed(reasons.BOUND_TO_ANOTHER_KEY) from None
+
+
+def _write(
+    admitted: Admitted, digest: bytes, *, kind: str, user: object, expires_at: datetime | None, first_use: bool
+) -> None:
+    if expires_at is not None and expires_at.tzinfo is None:
+        raise Misuse(misuse_reasons.TIME_NAIVE, "expires_at")
+    now = datetime.now(UTC)
+    _rows().update_or_create(
+        **_key(admitted, digest),
+        defaults={
+            "kind": kind,
+            "instance": admitted.attestation.instance,
+            "user": _text(user),
+            "first_use": first_use,
+            "bound_at": now,
+            "proven_at": now,
+            "expires_at": expires_at,
+        },
     )
 
 
-def _environment() -> str:
-    return str(runtime.current().settings.environment)
+def _key(admitted: Admitted, digest: bytes) -> dict[str, Any]:
+    return {
+        "credential": digest,
+        "app": admitted.attestation.app,
+        "environment": conf.current().environment,
+        "jkt": admitted.jkt,
+    }
+
+
+def _digest(credential: bytes | str) -> bytes:
+    octets = credential.encode("utf-8", "surrogatepass") if isinstance(credential, str) else credential
+    return sha256(octets).digest()
+
+
+def _text(user: object) -> str | None:
+    return None if user is None else str(getattr(user, "pk", user))
+
+
+def _using() -> str:
+    """Return the database that is written, for reading too: a replica that lags has not heard of the login yet."""
+    return router.db_for_write(CredentialBinding)
+
+
+def _rows() -> QuerySet[CredentialBinding]:
+    return CredentialBinding.objects.using(_using())
