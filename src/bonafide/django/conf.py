@@ -42,7 +42,7 @@ class Settings:
         default=Environment.PRODUCTION,
         metadata=_key(
             forms.one_of(Environment),
-            "Which deployment this is. Keys, instances, bans and challenges of one environment mean nothing in another.",
+            "Which deployment this is. Keys, instances, bans, challenges of one environment mean nothing in another.",
             shown='"production"',
         ),
     )
@@ -70,7 +70,7 @@ class Settings:
     keys_dir: Path = field(
         metadata=_key(
             forms.path,
-            "Directory of the signing, service and gate keys (0700, files 0600). All processes of the service share it.",
+            "Directory of the signing, service and gate keys (0700, files 0600). All processes share it.",
             shown="BASE_DIR / var / bonafide / keys; required without BASE_DIR",
         )
     )
@@ -191,7 +191,7 @@ class Settings:
         default=None,
         metadata=_key(
             forms.whole(least=1),
-            "How many worker processes serve this API. None is unknown, which is more than a process-wide store covers.",
+            "How many worker processes serve this API. None is unknown, which is more than `memory:` covers.",
             shown="None",
         ),
     )

@@ -36,6 +36,13 @@ def _list(value: object) -> list[object]:
     return value
 
 
+def _numbers(value: object) -> list[int]:
+    numbers = [number for number in _list(value) if type(number) is int]
+    if numbers != value:
+        _malformed(f"{value!r} is not a list of numbers")
+    return numbers
+
+
 def _texts(value: object) -> list[str]:
     texts = [text for text in _list(value) if isinstance(text, str)]
     if texts != value:
@@ -170,7 +177,9 @@ class Identity(models.Model):
         try:
             platform = Platform(self.platform)
             environments = frozenset(EvidenceEnvironment(name) for name in _texts(self.environments))
-            categories = frozenset(map(appraisal.ValidationCategory, _list(self.validation_categories)))
+            categories = frozenset(
+                appraisal.ValidationCategory(number) for number in _numbers(self.validation_categories)
+            )
         except ValueError as error:
             _malformed(f"identity {self.name!r}: {error}")
         return appraisal.Identity(
