@@ -20,17 +20,21 @@ import tempfile
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGE: Final = Path("src/bonafide")
 WANTED_SHARE: Final = 0.95
 WORKERS: Final = 2
+
+Arguments: TypeAlias = tuple[str, ...]
+"""What one run of pytest is told."""
 
 TARGETS: Final = (
     "evidence",
@@ -51,6 +55,10 @@ TARGETS: Final = (
 ONLY_WHERE_GIT_IS: Final = "tests/house"  # tests about the repository, which a copy is not
 
 PYTEST_NOTHING_RED: Final = frozenset({0, 5})  # all green, nothing selected
+
+VECTORS: Final = "tests/vectors/test_verdicts.py"  # every committed vector through the public functions
+QUICK: Final = ("-m", "not hypothesis")
+SEARCHING: Final = ("-m", "hypothesis")
 
 SLOWNESS: Final = 4  # a removal that makes its tests take this many times as long has been noticed
 GRACE_S: Final = 30.0
@@ -80,14 +88,6 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """One run of tests, and how long it takes when nothing is removed."""
-
-    arguments: tuple[str, ...]
-    limit_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What became of one removal; `killed_by` is None where no test noticed."""
 
@@ -110,13 +110,21 @@ def removals(path: Path) -> Iterator[Removal]:
         )
 
 
-def mirror_of(path: Path) -> list[str]:
-    """Return the tests that mirror a file, nearest first: its own, then those of its room."""
+def stages_of(path: Path, *, thorough: bool) -> list[Arguments]:
+    """Return the runs of pytest that may notice, quickest first: own tests, room and vectors, properties, all."""
     inside = path.relative_to(PACKAGE).with_suffix("")
-    own = sorted((ROOT / "tests" / inside.parent).glob(f"test_{inside.name.lstrip('_')}*.py"))
-    room = ROOT / "tests" / inside.parts[0]
-    found = [*own, *([room] if room.is_dir() else sorted((ROOT / "tests").glob(f"test_{inside.parts[0]}*.py")))]
-    return list(dict.fromkeys(str(test.relative_to(ROOT)) for test in found))
+    tests = ROOT / "tests"
+    own = sorted((tests / inside.parent).glob(f"test_{inside.name.lstrip('_')}*.py"))
+    room = [*sorted(tests.glob(f"test_{inside.parts[0]}*.py")), tests / inside.parts[0]]
+    wide = [str(test.relative_to(ROOT)) for test in [*room, ROOT / VECTORS] if test.exists()]
+    stages: list[Arguments] = [
+        (*(str(test.relative_to(ROOT)) for test in own), *QUICK),
+        (*wide, *QUICK),
+        (*wide, *SEARCHING),
+    ]
+    if thorough:
+        stages.append(("tests", f"--ignore={ONLY_WHERE_GIT_IS}"))
+    return stages if own else stages[1:]
 
 
 def copy_tree(parent: Path) -> Path:
@@ -157,30 +165,14 @@ def run_tests(top: Path, arguments: Sequence[str], limit_s: float | None) -> str
     return red[0] if red else f"pytest ended with {process.returncode}"
 
 
-def stages_of(path: Path, top: Path, *, thorough: bool) -> list[Stage]:
-    """Time the stages of one file on an untouched copy; stop the program where they are red."""
-    tests = mirror_of(path)
-    wanted = [(*tests[:1], "-m", "not hypothesis"), (*tests, "-m", "not hypothesis"), (*tests, "-m", "hypothesis")]
-    if thorough:
-        wanted.append(("tests", f"--ignore={ONLY_WHERE_GIT_IS}"))
-    stages = []
-    for arguments in dict.fromkeys(wanted) if tests else ():
-        began = time.monotonic()
-        if red := run_tests(top, arguments, None):
-            print(f"red before anything was removed: {' '.join(arguments)}: {red}", file=sys.stderr)
-            sys.exit(2)
-        stages.append(Stage(arguments=arguments, limit_s=GRACE_S + SLOWNESS * (time.monotonic() - began)))
-    return stages
-
-
-def judge(removal: Removal, top: Path, stages: Sequence[Stage]) -> Verdict:
+def judge(removal: Removal, top: Path, stages: Sequence[Arguments], limits: Mapping[Arguments, float]) -> Verdict:
     """Remove one `raise` in a copy, run its tests, put it back."""
     file = top / removal.path
     source = file.read_text(encoding="utf-8")
     file.write_text(removal.apply(source), encoding="utf-8")
     try:
         for stage in stages:
-            if red := run_tests(top, stage.arguments, stage.limit_s):
+            if red := run_tests(top, stage, limits[stage]):
                 return Verdict(removal=removal, killed_by=red)
     finally:
         file.write_text(source, encoding="utf-8")
@@ -205,30 +197,64 @@ def files_wanted(only: Sequence[str], *, changed: bool) -> list[Path]:
     return files
 
 
-def judge_all(files: Sequence[Path], *, thorough: bool) -> list[Verdict]:
-    """Judge every removal of these files, two at a time, each worker in its own copy."""
-    with tempfile.TemporaryDirectory(prefix="remove-raises-") as directory:
-        copies: queue.Queue[Path] = queue.Queue()
+class Copies:
+    """Copies of the tree, one for each worker, lent to one job at a time."""
+
+    def __init__(self, directory: str) -> None:
+        self._free: queue.Queue[Path] = queue.Queue()
         for number in range(WORKERS):
-            (parent := Path(directory, str(number))).mkdir()
-            copies.put(copy_tree(parent))
+            parent = Path(directory, str(number))
+            parent.mkdir()
+            self._free.put(copy_tree(parent))
+
+    @contextmanager
+    def one(self) -> Iterator[Path]:
+        """Lend a copy."""
+        top = self._free.get()
+        try:
+            yield top
+        finally:
+            self._free.put(top)
+
+
+def time_limits(stages: Iterable[Arguments], copies: Copies, pool: ThreadPoolExecutor) -> dict[Arguments, float]:
+    """Run each stage with nothing removed; return how long it may take. Stop the program where one is red."""
+
+    def timed(arguments: Arguments) -> tuple[float, str | None]:
+        with copies.one() as top:
+            began = time.monotonic()
+            red = run_tests(top, arguments, None)
+            return time.monotonic() - began, red
+
+    wanted = list(dict.fromkeys(stages))
+    limits = {}
+    reds = []
+    for arguments, (seconds, red) in zip(wanted, pool.map(timed, wanted), strict=True):
+        limits[arguments] = GRACE_S + SLOWNESS * seconds
+        reds += [f"red before anything was removed: {' '.join(arguments)}: {red}"] if red else []
+    if reds:
+        print("\n".join(reds), file=sys.stderr)
+        sys.exit(2)
+    return limits
+
+
+def judge_all(files: Sequence[Path], *, thorough: bool) -> list[Verdict]:
+    """Judge every removal of these files, as many at a time as there are copies."""
+    wanted = [removal for path in files for removal in removals(path)]
+    stages = {path: stages_of(path, thorough=thorough) for path in {removal.path for removal in wanted}}
+    with tempfile.TemporaryDirectory(prefix="remove-raises-") as directory, ThreadPoolExecutor(WORKERS) as pool:
+        copies = Copies(directory)
+        limits = time_limits((stage for of_file in stages.values() for stage in of_file), copies, pool)
 
         def judged(removal: Removal) -> Verdict:
-            top = copies.get()
-            try:
-                verdict = judge(removal, top, stages[removal.path])
-            finally:
-                copies.put(top)
+            with copies.one() as top:
+                verdict = judge(removal, top, stages[removal.path], limits)
             print("." if verdict.killed_by else f"\nSURVIVED {removal}", end="", flush=True)
             return verdict
 
-        first = copies.get()
-        stages = {path: stages_of(path, first, thorough=thorough) for path in files}
-        copies.put(first)
-        with ThreadPoolExecutor(WORKERS) as pool:
-            verdicts = list(pool.map(judged, [removal for path in files for removal in removals(path)]))
-        print()
-        return verdicts
+        verdicts = list(pool.map(judged, wanted))
+    print()
+    return verdicts
 
 
 def report(verdicts: Sequence[Verdict]) -> float:
