@@ -27,7 +27,7 @@ def released() -> list[str]:
 
 def released_categories() -> list[int]:
     """Return the validation categories that a new identity admits."""
-    return sorted(appraisal.IdentityPolicy().validation_categories)
+    return sorted(category.value for category in appraisal.IdentityPolicy().validation_categories)
 
 
 def _list(value: object) -> list[object]:
