@@ -52,6 +52,7 @@ VIEWS: Final = (
     "bonafide.django.decorators",
     "bonafide.django.contrib.rest_framework",
     "bonafide.django.binding",
+    "bonafide.django.login_sessions",
     "bonafide.django.contrib.simplejwt",
 )
 VIEWS_INTRODUCTION: Final = """
