@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from math import ceil
 from typing import TYPE_CHECKING
@@ -97,6 +98,20 @@ def test_the_whole_file_is_taken_from_the_disk_when_it_is_made(store: LmdbReplay
     assert status.st_blocks * 512 >= MEBIBYTE
 
 
+def test_it_is_opened_as_its_documentation_says(store: LmdbReplayStore) -> None:
+    opened = store._environment._open
+    assert opened is not None
+    flags = opened.flags()
+    assert {name: flags[name] for name in ("sync", "metasync", "writemap", "lock", "readonly")} == {
+        "sync": False,
+        "metasync": False,
+        "writemap": True,
+        "lock": True,
+        "readonly": False,
+    }
+    assert opened.lib_version()[:2] == (0, 9)
+
+
 def test_a_store_keeps_the_size_it_was_made_with(store: LmdbReplayStore, directory: Path) -> None:
     """Two sizes over one file would cut off pages that another process has mapped."""
     store.close()
@@ -164,6 +179,32 @@ def test_a_birth_that_was_interrupted_begins_anew(store: LmdbReplayStore, direct
     store.close()
     (directory / "replay.note").write_bytes(b"")
     _is_born_again(store, READY + 10, used="a")
+
+
+def test_a_birth_takes_neither_file_of_the_one_before(store: LmdbReplayStore, directory: Path) -> None:
+    """Who has the old store open still shares the old lock with others of its kind, and with nobody else."""
+    store.close()
+    with (directory / "replay.mdb").open("rb") as data, (directory / "replay.mdb-lock").open("rb") as lock:
+        reborn = LmdbReplayStore(directory, max_bytes=MEBIBYTE, boot_id=_another_boot)
+        assert _use(reborn, "birth") is FirstUse.FENCED
+        assert [os.fstat(file.fileno()).st_nlink for file in (data, lock)] == [0, 0]
+    reborn.close()
+
+
+def test_a_birth_that_fails_leaves_nothing_noted(
+    store: LmdbReplayStore, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_path: Path, _size: int) -> lmdb.Environment:
+        what = "mdb_env_open"
+        raise lmdb.DiskError(what, 28)
+
+    reborn = LmdbReplayStore(directory, max_bytes=MEBIBYTE, boot_id=_another_boot)
+    with monkeypatch.context() as patch:
+        patch.setattr(lmdb_store, "_open", fail)
+        assert _use(reborn, "birth") is FirstUse.UNAVAILABLE
+    assert (directory / "replay.note").read_bytes() == b""
+    assert _use(reborn, "birth") is FirstUse.FENCED
+    reborn.close()
 
 
 def test_a_copy_is_another_store(store: LmdbReplayStore, directory: Path) -> None:
@@ -331,13 +372,14 @@ def test_a_full_store_says_so_again_after_it_was_well(store: LmdbReplayStore, ca
 def test_a_full_map_admits_nothing_and_recovers(store: LmdbReplayStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the limit out of the way LMDB itself runs out of pages: `MDB_MAP_FULL`."""
     monkeypatch.setattr(lmdb_store, "_ENTRY_BYTES", 1)
-    taken = _fill(store)
+    taken, opened = _fill(store), store._environment._open
     assert len(taken) > SMALL
     _nothing_was_forgotten(store, taken)
     later = READY + 330
     answers = [_use(store, f"later {n}", later) for n in range(1000)]
     assert answers[-1] is FirstUse.FIRST
     assert answers.count(FirstUse.UNAVAILABLE) < 10
+    assert store._environment._open is opened  # room was made in the store that was there
     for n, answer in enumerate(answers):
         if answer is FirstUse.FIRST:
             assert _use(store, f"later {n}", later) is FirstUse.REPLAYED
@@ -350,6 +392,24 @@ def test_a_store_under_load_holds_little_more_than_what_lives(store: LmdbReplayS
     store.close()
     with lmdb.open(str(store._environment._data), subdir=False, readonly=True, lock=False) as environment:
         assert 3300 <= environment.stat()["entries"] < 1.3 * 3300
+
+
+def test_workers_that_live_briefly_sweep_everywhere_too(store: LmdbReplayStore) -> None:
+    """A process begins its sweep at the key in hand: from the first key on, all would do the same corner."""
+    for n in range(3000):
+        assert _use(store, f"old {n}") is FirstUse.FIRST
+    for worker in range(150):
+        store.close()
+        for n in range(3):
+            assert _use(store, f"new {worker} {n}", READY + 330) is FirstUse.FIRST
+    store.close()
+    with lmdb.open(str(store._environment._data), subdir=False, readonly=True, lock=False) as environment:
+        assert environment.stat()["entries"] < 1000
+
+
+def test_a_store_without_a_record_of_time_has_forgotten_nothing() -> None:
+    assert lmdb_store._horizon(-1.0) == bytes(5)
+    assert lmdb_store._horizon(READY + 0.9) == READY.to_bytes(5)
 
 
 def test_an_expired_key_that_was_not_swept_yet_does_not_refuse_a_new_proof(store: LmdbReplayStore) -> None:

@@ -5,6 +5,7 @@ Every process here is started by the test that ends it, by its id.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import select
@@ -250,6 +251,24 @@ def test_a_child_that_ends_takes_no_lock_of_its_parent_with_it(store: LmdbReplay
             assert sorted(pair) == ["first", "replayed"]
 
 
+def test_a_child_holds_locks_of_its_own(store: LmdbReplayStore) -> None:
+    """Locks are not inherited: without its own, the next process to come would make new ones beside the child."""
+    assert _use(store, "a") is FirstUse.FIRST
+
+    def work(say: Callable[[str], None]) -> None:
+        say(_use(store, "a"))
+        signal.pause()
+
+    with _forked(work) as child:
+        assert child.read() == b"replayed "
+        store.close()
+        with (store._environment._directory / "replay.mdb-lock").open("r+b") as lock:
+            with pytest.raises(BlockingIOError):
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+            child.kill()
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+
+
 # Crashes ----------------------------------------------------------------------------------------------
 
 
@@ -296,14 +315,13 @@ def test_a_store_whose_every_process_was_killed_is_whole(store: LmdbReplayStore)
     assert {_use(store, word.split(":")[0]) for word in words} == {FirstUse.REPLAYED}
 
 
-def test_a_reader_that_was_killed_does_not_fill_the_store(tmp_path: Path) -> None:
-    """Its snapshot would keep every page from being used again, until nobody's snapshot counts."""
-    store = LmdbReplayStore(tmp_path / "replay", max_bytes=MEBIBYTE)
-    _use(store, "birth", BIRTH)
+@contextmanager
+def _dead_reader(store: LmdbReplayStore) -> Iterator[None]:
+    """Let a process be killed while it reads: its snapshot would keep every page from being used again."""
 
     def read_for_ever(say: Callable[[str], None]) -> None:
         store.close()  # what was inherited
-        path = str(tmp_path / "replay" / "replay.mdb")
+        path = str(store._environment._data)
         with lmdb.open(path, subdir=False, map_size=MEBIBYTE, lib_version=0).begin() as snapshot:
             say(str(len(snapshot.get(b"\0") or b"")))
             signal.pause()
@@ -311,9 +329,29 @@ def test_a_reader_that_was_killed_does_not_fill_the_store(tmp_path: Path) -> Non
     with _forked(read_for_ever) as reader:
         assert reader.read() == b"16 "
         reader.kill()
-    answers = Counter(_use(store, str(n), READY + n) for n in range(5000))
+        yield
+
+
+def test_a_reader_that_was_killed_does_not_fill_the_store(tmp_path: Path) -> None:
+    store = LmdbReplayStore(tmp_path / "replay", max_bytes=MEBIBYTE)
+    _use(store, "birth", BIRTH)
+    with _dead_reader(store):
+        answers = Counter(_use(store, str(n), READY + n) for n in range(5000))
     assert set(answers) <= {FirstUse.FIRST, FirstUse.UNAVAILABLE}
     assert answers[FirstUse.UNAVAILABLE] <= 3
+    store.close()
+
+
+def test_whoever_opens_the_store_clears_away_the_readers_that_were_killed(tmp_path: Path) -> None:
+    store = LmdbReplayStore(tmp_path / "replay", max_bytes=MEBIBYTE)
+    _use(store, "birth", BIRTH)
+    opened = store._environment._open
+    assert opened is not None
+    with _dead_reader(store):
+        assert "no" not in opened.readers()
+        with _forked(lambda say: say(_use(store, "a"))) as child:
+            assert child.words() == ["first"]
+    assert "no active readers" in opened.readers()
     store.close()
 
 

@@ -91,3 +91,13 @@ def test_a_key_may_be_used_again_after_its_horizon_also_where_it_was_not_removed
     later = READY + 30
     assert store.remember(replay_key("a"), created=later, now=later) is FirstUse.FIRST
     assert store.remember(replay_key("a"), created=later, now=later) is FirstUse.REPLAYED
+
+
+def test_a_key_that_comes_back_again_and_again_does_not_keep_others_in_memory() -> None:
+    store = _born()
+    for n in range(1000):
+        at = READY + 100 * n
+        if n % 4 == 0:
+            assert store.remember(replay_key("returns"), created=at, now=at) is FirstUse.FIRST
+        assert store.remember(replay_key(str(n)), created=at, now=at) is FirstUse.FIRST
+    assert len(store._until) < 10

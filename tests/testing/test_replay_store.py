@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import suppress
-from threading import Barrier, BrokenBarrierError
+from contextlib import nullcontext, suppress
+from threading import Barrier, BrokenBarrierError, Lock
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +16,7 @@ from bonafide.testing.replay_store import RACERS, ReplayStoreSuite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 PROMISES = sorted(name for name, _ in inspect.getmembers(ReplayStoreSuite) if name.startswith("test_"))
 
@@ -30,12 +31,17 @@ class _Store:
     horizon = 330
 
     def __init__(self) -> None:
+        self.lock: AbstractContextManager[object] = Lock()
         self.until: dict[bytes, int] = {}
         self.birth: float | None = None
         self.newest = 0.0
 
     def remember(self, key: bytes, *, created: int, now: float) -> FirstUse:
         self.require(key, now)
+        with self.lock:
+            return self.answer(key, created, now)
+
+    def answer(self, key: bytes, created: int, now: float) -> FirstUse:
         self.birth = now if self.birth is None else self.birth
         self.advance(now)
         if (
@@ -175,6 +181,7 @@ class _LooksAndThenWrites(_Store):
 
     def __init__(self) -> None:
         super().__init__()
+        self.lock = nullcontext()
         self.together = Barrier(RACERS)
 
     def horizon_of(self, created: int, now: float) -> int:

@@ -41,7 +41,6 @@ microseconds of its transaction makes all others wait: they admit nothing, and a
 from __future__ import annotations
 
 import logging
-import math
 import os
 import struct
 import threading
@@ -158,8 +157,7 @@ class _Environment:
             with environment.begin(write=True) as transaction:
                 answer = self._record(transaction, key, created, now)
         except lmdb.MapFullError:
-            # The transaction is undone. Removing needs room as well, but less: some of it now, more with each call.
-            self._full = True
+            # The transaction is undone. Removing needs room too, but less: some of it now, more with each call.
             self._log_once("is full")
             environment.reader_check()
             with environment.begin(write=True) as transaction:
@@ -269,7 +267,7 @@ def _recorded(transaction: lmdb.Transaction[bytes], now: float) -> tuple[float, 
     """Return birth and newest time; of a store without them this is the birth."""
     times = transaction.get(_TIMES_KEY)
     if times is None:
-        return now, -math.inf
+        return now, -_RECORD_EVERY_S
     birth, newest = _TIMES.unpack(times)
     return birth, newest
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from inspect import isawaitable
@@ -87,8 +88,13 @@ class ReplayStoreSuite:
             start.wait()
             return self.remember(store, key, created=READY, now=READY)
 
-        with ThreadPoolExecutor(RACERS) as threads:
-            return list(threads.map(use, range(RACERS)))
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)  # so that threads take turns in the middle of things
+        try:
+            with ThreadPoolExecutor(RACERS) as threads:
+                return list(threads.map(use, range(RACERS)))
+        finally:
+            sys.setswitchinterval(interval)
 
     # Single use ----------------------------------------------------------------------------------
 
@@ -134,7 +140,7 @@ class ReplayStoreSuite:
 
     def test_of_any_number_that_race_for_a_key_one_is_first(self, store: AnyStore) -> None:
         self.opened(store)
-        for turn in range(10):
+        for turn in range(20):
             answers = self.race(store, replay_key(f"race {turn}"))
             assert sorted(answers) == [FirstUse.FIRST] + [FirstUse.REPLAYED] * (RACERS - 1)
 
@@ -160,6 +166,11 @@ class ReplayStoreSuite:
         self.opened(store)
         assert self.remember(store, replay_key("a"), created=READY - 301, now=READY) is FirstUse.FENCED
         assert self.remember(store, replay_key("b"), created=READY - 300, now=READY) is FirstUse.FIRST
+
+    def test_it_knows_the_newest_time_to_the_fraction_of_a_second(self, store: AnyStore) -> None:
+        self.opened(store)
+        assert self.remember(store, replay_key("a"), created=READY, now=READY) is FirstUse.FIRST
+        assert self.remember(store, replay_key("b"), created=READY - 300, now=READY + 0.75) is FirstUse.FENCED
 
     def test_it_fences_what_is_created_more_than_five_seconds_ahead(self, store: AnyStore) -> None:
         self.opened(store)
