@@ -44,7 +44,7 @@ class Url:
         return str(getattr(self.view, "__module__", ""))
 
 
-def urls(urlconf: str | None = None) -> tuple[Url, ...]:
+def urls(urlconf: Any = None) -> tuple[Url, ...]:
     """Return every URL of the URLconf (default: ROOT_URLCONF), without the service's own endpoints."""
     mount = (*(settings.FORCE_SCRIPT_NAME or "").rstrip("/"), "/")
     found = _walk(get_resolver(urlconf).url_patterns, (mount,), "", ())

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_SPELLINGS: Final = 32
 """How many forms of one pattern are told apart (`/?` doubles them); above it the rest is one wildcard."""
 
+_BEGINNINGS: Final = (sre.AT_BEGINNING, sre.AT_BEGINNING_STRING)
 _ENDS: Final = (sre.AT_END, sre.AT_END_STRING)
 
 
@@ -47,8 +48,11 @@ class Translation:
 
 def spellings(pattern: re.Pattern[str], *, last: bool) -> tuple[Spelling, ...]:
     """Return the forms of one Django pattern. `last` says that nothing follows it (a view, not an include)."""
-    forms = _sequence(_parser.parse(pattern.pattern, pattern.flags))
-    if last and not _is_closed(pattern.pattern):
+    parsed = _parser.parse(pattern.pattern, pattern.flags)
+    forms = _sequence(parsed)
+    if not _begins(parsed) and not (last and pattern.pattern.endswith("$")):  # Django matches the whole of such a one
+        forms = forms + tuple((Wild(slashes=True), *form) for form in forms)
+    if last and not _ends(parsed):
         forms = tuple((*form, Wild(slashes=True)) for form in forms) + forms
     return forms
 
@@ -95,10 +99,14 @@ def _segments(spelling: Spelling) -> list[tuple[Spelling, bool]]:
     return [(tuple(parts), any(isinstance(part, Wild) and part.slashes for part in parts)) for parts in found]
 
 
-def _is_closed(pattern: str) -> bool:
-    """Tell whether the expression ends with the path. Django searches: what does not end matches anything after it."""
-    parsed = list(_parser.parse(pattern))
-    return bool(parsed) and parsed[-1][0] is sre.AT and parsed[-1][1] in _ENDS
+def _begins(parsed: Any) -> bool:
+    """Tell whether the expression begins with the path. Django searches: what does not may match anywhere in it."""
+    return bool(len(parsed)) and parsed[0][0] is sre.AT and parsed[0][1] in _BEGINNINGS
+
+
+def _ends(parsed: Any) -> bool:
+    """Tell whether the expression ends with the path. What does not end matches anything after it."""
+    return bool(len(parsed)) and parsed[-1][0] is sre.AT and parsed[-1][1] in _ENDS
 
 
 def _sequence(parsed: Any) -> tuple[Spelling, ...]:
@@ -106,7 +114,7 @@ def _sequence(parsed: Any) -> tuple[Spelling, ...]:
     for operation, argument in parsed:
         forms = join(forms, _forms(operation, argument))
         if len(forms) > MAX_SPELLINGS:
-            return ((Wild(slashes=True),),)
+            return ((Wild(slashes=True), Wild(slashes=True)),)  # twice: no view's argument, and so not exact
     return tuple(dict.fromkeys(forms))
 
 
