@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,15 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the test
 
 # Files, not :memory:, because processes share them. A child that a test starts is told which file.
 _FILES = Path(tempfile.mkdtemp(prefix="bonafide-tests-"))
+_OWNER = os.getpid()
+
+
+@atexit.register
+def _remove_files() -> None:
+    if os.getpid() == _OWNER:  # and not a fork, which would take them from its parent
+        shutil.rmtree(_FILES, ignore_errors=True)
+
+
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",

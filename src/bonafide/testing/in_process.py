@@ -37,8 +37,7 @@ class InProcess(httpx.BaseTransport):
             raise raised[0]
         headers = [(name, value) for name, value in answer.items()]
         headers += [("Set-Cookie", morsel.OutputString()) for morsel in answer.cookies.values()]
-        content = b"".join(answer)
-        answer.close()
+        content = b"".join(answer)  # closed by Django's handler; once more would close the connection
         return httpx.Response(answer.status_code, headers=headers, content=content)
 
 
