@@ -20,7 +20,7 @@ from bonafide.stores import private_files
 from bonafide.stores.key_files import KeyFiles, ServiceKeyFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -48,7 +48,11 @@ class KeySources:
 
     def serve(self, apps: Iterable[App]) -> None:
         """Take note of the apps and their audiences: each audience has gate keys of its own."""
-        self._audiences.update((app.name, app.audience) for app in apps)
+        self.serve_audiences({app.name: app.audience for app in apps})
+
+    def serve_audiences(self, audiences: Mapping[str, str]) -> None:
+        """As `serve`, for audiences by the names of apps."""
+        self._audiences.update(audiences)
 
     def of(self, app: str) -> KeyFiles:
         """Return the files of one app; the same object while its audience stays the same."""

@@ -110,6 +110,22 @@ class KeyFiles:
             found = self._load(now).secret(kid, now)
         return found
 
+    def discard(self) -> None:
+        """Forget every key of the app, for the day when somebody else has them; the next call makes new ones.
+
+        Processes that hold them go on until they are restarted: what is discarded here is known to them still.
+        Raises `ConfigurationError` (`configuration.keys_unsafe`).
+        """
+        try:
+            for level in self._directories:
+                private_files.own_directory(level)
+            with private_files.exclusively(self._home):
+                self._signing.unlink(missing_ok=True)
+                self._gate.unlink(missing_ok=True)
+        except OSError as error:
+            raise _refused(self._home, error) from error
+        self._ring = None
+
     def _may_reread(self, now: datetime) -> bool:
         return not timedelta(0) <= now - self._read_at < REREAD_AFTER  # a clock set back does not lock us out
 
