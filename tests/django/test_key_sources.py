@@ -1,0 +1,136 @@
+"""One set of files for each app and audience, a challenge key that is made once, and no trace where files break."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bonafide.appraisal import App, Identity
+from bonafide.django import conf
+from bonafide.django.key_sources import GateKeys, KeySources
+from bonafide.errors import ConfigurationError, VerificationFailed
+from bonafide.reasons import configuration
+from bonafide.reasons import store as reasons
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bonafide.django.conf import Settings
+
+NOW = datetime.now(UTC)  # the files' own dates follow the clock that gates are asked by
+AUDIENCE = "https://api.example.com"
+
+
+def settings(directory: Path) -> Settings:
+    return replace(conf.current(), keys_dir=directory / "keys")
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> KeySources:
+    return KeySources(settings(tmp_path))
+
+
+def app(name: str, audience: str) -> App:
+    return App(name=name, identities=(Identity(name="ABCDE12345.com.example"),), audience=audience)
+
+
+def test_nothing_is_made_before_it_is_asked_for(sources: KeySources, tmp_path: Path) -> None:
+    sources.of("shop")
+    assert not (tmp_path / "keys").exists()
+
+
+def test_each_app_signs_with_keys_of_its_own(sources: KeySources) -> None:
+    kids = {name: sources.ring(name, NOW).signing_key(NOW).kid for name in ("shop", "bank")}
+    assert kids["shop"] != kids["bank"]
+    assert sources.of("shop") is sources.of("shop")
+
+
+def test_an_app_with_its_own_audience_has_gate_keys_for_it(sources: KeySources) -> None:
+    sources.serve([app("shop", "https://other.example.com")])
+    ring = sources.ring("shop", NOW)
+    assert ring.gate_key("https://other.example.com", NOW).audience == "https://other.example.com"
+    assert ring.gate_key(AUDIENCE, NOW).audience == AUDIENCE
+
+
+def test_a_gate_finds_the_keys_of_its_apps_and_of_no_other(sources: KeySources) -> None:
+    shop, bank = sources.ring("shop", NOW), sources.ring("bank", NOW)
+    gate = GateKeys(sources, frozenset(["shop"]))
+    mine, foreign = shop.signing_key(NOW).kid, bank.signing_key(NOW).kid
+    assert gate.find(mine, NOW) == shop.signing_key(NOW).public
+    assert gate.find(foreign, NOW) is None
+    secret = shop.gate_key(AUDIENCE, NOW)
+    assert gate.secret(secret.kid, NOW) == secret.secret
+    assert gate.secret(bank.gate_key(AUDIENCE, NOW).kid, NOW) is None
+
+
+def test_a_gate_of_two_apps_finds_the_keys_of_both(sources: KeySources) -> None:
+    gate = GateKeys(sources, frozenset(["shop", "bank"]))
+    for name in ("shop", "bank"):
+        ring = sources.ring(name, NOW)
+        assert gate.find(ring.signing_key(NOW).kid, NOW) is not None
+        assert gate.secret(ring.gate_key(AUDIENCE, NOW).kid, NOW) is not None
+
+
+def test_key_files_that_break_while_serving_refuse_requests(sources: KeySources, tmp_path: Path) -> None:
+    gate = GateKeys(sources, frozenset(["shop"]))
+    home = tmp_path / "keys" / "test" / "shop"
+    home.mkdir(parents=True, mode=0o755)
+    home.chmod(0o755)
+    for ask in (gate.find, gate.secret):
+        with pytest.raises(VerificationFailed) as refusal:
+            ask("kid", NOW)
+        assert refusal.value.reason is reasons.COPY_STALE
+
+
+def test_the_challenge_key_is_made_once_and_private(sources: KeySources, tmp_path: Path) -> None:
+    key = sources.challenge_key()
+    file = tmp_path / "keys" / "test" / "challenge.key"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.read_bytes() == key.secret
+    assert sources.challenge_key() is key
+    assert KeySources(settings(tmp_path)).challenge_key() == key
+
+
+def test_a_challenge_key_that_was_cut_short_is_refused(sources: KeySources, tmp_path: Path) -> None:
+    sources.challenge_key()
+    file = tmp_path / "keys" / "test" / "challenge.key"
+    file.write_bytes(b"short")
+    with pytest.raises(ConfigurationError) as refusal:
+        KeySources(settings(tmp_path)).challenge_key()
+    assert refusal.value.reason is configuration.KEYS_UNSAFE
+
+
+def test_a_challenge_key_that_others_may_read_is_refused(sources: KeySources, tmp_path: Path) -> None:
+    sources.challenge_key()
+    (tmp_path / "keys" / "test" / "challenge.key").chmod(0o640)
+    with pytest.raises(ConfigurationError) as refusal:
+        KeySources(settings(tmp_path)).challenge_key()
+    assert refusal.value.reason is configuration.KEYS_UNSAFE
+
+
+def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("a file in its place")
+    with pytest.raises(ConfigurationError) as refusal:
+        KeySources(settings(tmp_path)).challenge_key()
+    assert refusal.value.reason is configuration.KEYS_UNSAFE
+
+
+def test_processes_that_begin_at_once_agree_on_the_challenge_key(tmp_path: Path) -> None:
+    with get_context("fork").Pool(4) as pool:
+        assert len(set(pool.map(_challenge_key, [tmp_path] * 16))) == 1
+
+
+def _challenge_key(directory: Path) -> bytes:
+    return KeySources(settings(directory)).challenge_key().secret
+
+
+def test_service_and_gate_agree_a_day_later(sources: KeySources) -> None:
+    tomorrow = NOW + timedelta(days=1)
+    ring = sources.ring("shop", tomorrow)
+    gate = GateKeys(sources, frozenset(["shop"]))
+    assert gate.find(ring.signing_key(tomorrow).kid, tomorrow) is not None
+    assert gate.secret(ring.gate_key(AUDIENCE, tomorrow).kid, tomorrow) is not None
