@@ -506,7 +506,10 @@ def test_a_full_pool_is_no_failure_and_costs_no_attest_key(world: World) -> None
 
 
 def test_a_place_is_given_back_whether_or_not_the_evidence_holds(world: World) -> None:
-    refusal(world.enrol, with_evidence(world.enrolment(), key_id=base64.b64encode(bytes(32)).decode()))
+    good = world.phone
+    world.phone = world.new_phone(apple=FakeApple(b"look-alike"))
+    refusal(world.enrol, world.enrolment())
+    world.phone = good
     world.enrolled()
     assert (world.places.entered, world.places.taken) == (2, 0)
 
@@ -612,6 +615,13 @@ def test_nothing_is_asked_of_the_store_before_challenge_and_proof_hold(world: Wo
 def test_evidence_is_not_looked_at_before_the_challenge_is_spent(world: World) -> None:
     spoilt = with_evidence(world.enrolment(), attestation=base64url.encode(b"\xa0"))
     assert _calls(world, spoilt) == ["spend_challenge", "fail_challenge"]
+
+
+def test_evidence_that_hashing_refuses_costs_no_place_of_the_pool(world: World) -> None:
+    message = world.enrolment()
+    message.client_data += b" "
+    assert refusal(world.enrol, message) is app_attest.NONCE_MISMATCH
+    assert world.places.entered == 0
 
 
 def test_a_spent_challenge_costs_no_place_of_the_pool(world: World) -> None:

@@ -20,7 +20,7 @@ from bonafide.codec import base64url
 from bonafide.enrolment.answer import Grant, warning_words
 from bonafide.enrolment.messages import Attestation, DebugMac, parse_enrolment
 from bonafide.errors import Misuse, VerificationFailed
-from bonafide.evidence.app_attest import AppAttestClaims, verify_attestation
+from bonafide.evidence.app_attest import AppAttestClaims, verify_bindings
 from bonafide.evidence.debug import verify_debug_evidence
 from bonafide.ports import Registration, RegistrationRefusal
 from bonafide.proof.http_signature import verify_enrolment_proof
@@ -157,23 +157,24 @@ def _verify(case: _Case, pool: VerificationPool, now: datetime) -> AppAttestClai
         case DebugMac(members=members):
             return _verify_debug(case, members, now)
         case Attestation() as evidence:
-            with pool.slot() as free:
-                if not free:
-                    raise VerificationFailed(reasons.POOL_FULL)
-                return _verify_attestation(case, evidence, now)
+            return _verify_attestation(case, evidence, pool, now)
 
 
-def _verify_attestation(case: _Case, evidence: Attestation, now: datetime) -> AppAttestClaims:
-    return verify_attestation(
+def _verify_attestation(case: _Case, evidence: Attestation, pool: VerificationPool, now: datetime) -> AppAttestClaims:
+    """Hash first; only what fits so far takes a place, so that made-up evidence cannot fill the pool for free."""
+    unchained = verify_bindings(
         evidence.attestation,
         client_data_hash=hashlib.sha256(case.message.client_data).digest(),
         key_id=evidence.key_id,
         app_id=case.identity.name,
         environments=case.identity.policy.environments,
-        anchors=case.service.anchors,
-        now=now,
-        known_intermediates=case.service.known_intermediates,
     )
+    with pool.slot() as free:
+        if not free:
+            raise VerificationFailed(reasons.POOL_FULL)
+        return unchained.verify_chain(
+            anchors=case.service.anchors, now=now, known_intermediates=case.service.known_intermediates
+        )
 
 
 def _verify_debug(case: _Case, members: Mapping[str, object], now: datetime) -> DebugClaims:

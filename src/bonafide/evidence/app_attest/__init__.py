@@ -9,8 +9,10 @@ from bonafide.evidence.app_attest.assertion import (
 from bonafide.evidence.app_attest.attestation import (
     MAX_ATTESTATION_BYTES,
     AttestationEvidence,
+    UnchainedAttestation,
     parse_attestation,
     verify_attestation,
+    verify_bindings,
 )
 from bonafide.evidence.app_attest.authenticator_data import LaunchExtensions
 from bonafide.evidence.app_attest.chain import KnownIntermediates
@@ -25,8 +27,10 @@ __all__ = [
     "AttestationEvidence",
     "KnownIntermediates",
     "LaunchExtensions",
+    "UnchainedAttestation",
     "parse_assertion",
     "parse_attestation",
     "verify_assertion",
     "verify_attestation",
+    "verify_bindings",
 ]

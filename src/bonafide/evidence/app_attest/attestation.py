@@ -110,17 +110,61 @@ def verify_attestation(
     Raises `MalformedEvidence` as `parse_attestation` and `der.*`; `VerificationFailed` for every other
     code of `bonafide.reasons.app_attest`; `Misuse` for a naive `now` or an empty `client_data_hash`.
     """
-    if now.tzinfo is None:
-        raise Misuse(misuse.TIME_NAIVE, "now")
+    unchained = verify_bindings(
+        attestation, client_data_hash=client_data_hash, key_id=key_id, app_id=app_id, environments=environments
+    )
+    return unchained.verify_chain(anchors=anchors, now=now, known_intermediates=known_intermediates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnchainedAttestation:
+    """An attestation that fits this client data, key, app and environment, as far as hashing can tell.
+
+    It proves nothing: whoever makes up a certificate can make up the rest. What is left to do is the costly
+    part, so that a service can take it in a bounded number of places.
+    """
+
+    _evidence: AttestationEvidence
+    _app_id: str
+    _environment: EvidenceEnvironment
+
+    def verify_chain(
+        self,
+        *,
+        anchors: Sequence[Anchor],
+        now: datetime,
+        known_intermediates: chain.KnownIntermediates | None = None,
+    ) -> AppAttestClaims:
+        """Take step 1, the last: see `verify_attestation` for what is proven then, and for what is raised."""
+        if now.tzinfo is None:
+            raise Misuse(misuse.TIME_NAIVE, "now")
+        evidence = self._evidence
+        # Step 1: the chain ends in a pinned root and is valid now.
+        chain.verify_chain(
+            evidence.leaf, evidence.intermediate_der, anchors=anchors, now=now, known=known_intermediates
+        )
+        return _claim(evidence, app_id=self._app_id, environment=self._environment)
+
+
+def verify_bindings(
+    attestation: bytes,
+    *,
+    client_data_hash: bytes,
+    key_id: bytes,
+    app_id: str,
+    environments: AbstractSet[EvidenceEnvironment],
+) -> UnchainedAttestation:
+    """Take steps 2 to 9, which only hash and compare. Arguments and refusals as for `verify_attestation`.
+
+    They prove nothing before the chain is verified.
+    """
     if not client_data_hash:
         raise Misuse(misuse.CLIENT_DATA_HASH_EMPTY)
     evidence = parse_attestation(attestation)
     environment = _verify_bindings(
         evidence, client_data_hash=client_data_hash, key_id=key_id, app_id=app_id, environments=environments
     )
-    # Step 1: the chain ends in a pinned root and is valid now.
-    chain.verify_chain(evidence.leaf, evidence.intermediate_der, anchors=anchors, now=now, known=known_intermediates)
-    return _claim(evidence, app_id=app_id, environment=environment)
+    return UnchainedAttestation(_evidence=evidence, _app_id=app_id, _environment=environment)
 
 
 def _verify_bindings(
@@ -131,7 +175,6 @@ def _verify_bindings(
     app_id: str,
     environments: AbstractSet[EvidenceEnvironment],
 ) -> EvidenceEnvironment:
-    """Take steps 2 to 9, which only hash and compare. They prove nothing before the chain is verified."""
     data = evidence.auth_data
     _verify_nonce(evidence, client_data_hash)
     # Step 5: the key id is SHA-256 of the leaf's public key.
