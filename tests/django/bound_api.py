@@ -80,7 +80,9 @@ def refresh(request: HttpRequest) -> HttpResponse:
 def session_login(request: HttpRequest) -> HttpResponse:
     """Begin a login session, bound unless it is a browser's."""
     login(request, get_user_model().objects.get(username="ada"))
-    return JsonResponse({"outcome": "" if request.path.startswith("/console/") else login_sessions.bind_session(request)})
+    return JsonResponse(
+        {"outcome": "" if request.path.startswith("/console/") else login_sessions.bind_session(request)}
+    )
 
 
 @csrf_exempt

@@ -233,7 +233,7 @@ def test_end_without_a_time_zone_is_the_projects_mistake(ada: AppClient, monkeyp
 # Rehearsals -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["observe", {"enforce": 0.99}])
+@pytest.mark.parametrize("mode", ["observe", "99%"])
 @pytest.mark.parametrize("proof", list(ProofKind))
 def test_rehearsal_binds_nothing_and_login_works(settings: Any, ada: AppClient, mode: Any, proof: ProofKind) -> None:
     rule(settings, mode=mode)
@@ -249,7 +249,7 @@ def test_nobody_at_all_logs_in_and_is_believed_while_observing(settings: Any, ad
     assert content(send(unsigned(path="/api/me", headers=bearer())))["outcome"] == "observed"
 
 
-@pytest.mark.parametrize("mode", ["observe", {"enforce": 0.99}])
+@pytest.mark.parametrize("mode", ["observe", "99%"])
 def test_rehearsal_writes_down_what_it_would_refuse(
     settings: Any, ada: AppClient, mallory: AppClient, mode: Any
 ) -> None:
