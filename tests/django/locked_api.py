@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 from asgiref.sync import async_to_sync
@@ -80,7 +80,7 @@ def send_to_event_loop(request: httpx.Request) -> httpx.Response:
     """Send as it is, under ASGI; database work stays on this thread, in the test's transaction."""
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(app=get_asgi_application())
+        transport = httpx.ASGITransport(app=cast("Any", get_asgi_application()))
         response = await transport.handle_async_request(request)
         await response.aread()
         return response

@@ -101,7 +101,7 @@ def test_whole_share_admits_everything_and_no_legacy_admits_nothing() -> None:
 
 
 def test_many_threads_take_no_place_twice() -> None:
-    meter, taken = LegacyMeter(), []
+    meter, taken = LegacyMeter(), list[bool]()
     barrier = threading.Barrier(8)
 
     def take() -> None:

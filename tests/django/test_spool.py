@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 MEMORY = 1024
 
 
-def wsgi(body: bytes | io.RawIOBase, **environ: Any) -> WSGIRequest:
+def wsgi(body: bytes | io.RawIOBase | io.BytesIO, **environ: Any) -> WSGIRequest:
     """Return a request under WSGI with a Content-Length that is right, unless `environ` has another."""
     stream = io.BytesIO(body) if isinstance(body, bytes) else body
     length = {"CONTENT_LENGTH": str(len(body))} if isinstance(body, bytes) else {}
@@ -45,7 +46,7 @@ def asgi(body: bytes, *headers: tuple[bytes, bytes]) -> ASGIRequest:
     return ASGIRequest(scope, io.BytesIO(body))
 
 
-def chunked(body: bytes | io.RawIOBase, **environ: Any) -> WSGIRequest:
+def chunked(body: bytes | io.RawIOBase | io.BytesIO, **environ: Any) -> WSGIRequest:
     """Return a request under WSGI of a server that takes chunks apart."""
     more = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
     return wsgi(body, **more | environ)
@@ -355,7 +356,7 @@ def test_spool_is_closed_when_the_answer_is_out(bonafide_client: AppClient, monk
         opened.append(made(*arguments, **options))
         return opened[-1]
 
-    made = spool.SpooledTemporaryFile
+    made = SpooledTemporaryFile
     monkeypatch.setattr(spool, "SpooledTemporaryFile", keep)
     content(wsgi_send(signed(bonafide_client, "POST", content=b"x" * 2_000_000)))
     assert [each.closed for each in opened] == [True]

@@ -2,7 +2,7 @@
 
 Rules of this file:
 - Headers come from what the server put into `environ` or `scope`; names with `_` are dropped where they can
-  be told from `-` (ASGI), and a system check names the servers under WSGI that let them through.
+  be told from `-` (ASGI). Under WSGI dropping them is the server's part, and the view reads what was judged.
 - The target is the raw one where the server shows it, else the decoded path in its one canonical spelling.
   Either way it must decode to the path that Django routes, or the request is refused: a server, a
   proxy's header or a middleware that moves paths about cannot make one path be signed and another be run.
