@@ -317,7 +317,7 @@ def test_of_two_phones_that_come_at_once_one_has_the_credential(
     existing(settings, FUTURE)
     ask(ada)
     # Mallory's request looked before Ada's had written.
-    monkeypatch.setattr(binding, "_require_claimable", lambda digest: None)
+    monkeypatch.setattr(binding, "_require_claimable", lambda _: None)
     assert reason(ask(mallory)) == "credential.bound_to_another_key"
     assert CredentialBinding.objects.count() == 2
 
@@ -334,7 +334,7 @@ def test_two_first_uses_by_one_phone_at_once_are_both_believed(
         return None if len(looks) == 1 else real(*arguments, **options)
 
     monkeypatch.setattr(binding, "_find", late)
-    monkeypatch.setattr(binding, "_require_claimable", lambda digest: None)
+    monkeypatch.setattr(binding, "_require_claimable", lambda _: None)
     assert content(ask(ada))["outcome"] == "bound"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,7 +41,7 @@ def mallory(ada: AppClient, bonafide_connect: Connect, _bonafide_world: Any) -> 
 
 def cookie(answer: httpx.Response) -> dict[str, str]:
     assert answer.status_code == 200
-    return {"Cookie": f"sessionid={answer.cookies['sessionid']}"}
+    return {"Cookie": SimpleCookie(answer.headers["set-cookie"])["sessionid"].OutputString().partition(";")[0]}
 
 
 def log_in(client: AppClient) -> dict[str, str]:
