@@ -67,8 +67,9 @@ def bearer(token: str = TOKEN) -> dict[str, str]:
 def test_login_binds_the_credential_and_keeps_only_its_digest(ada: AppClient) -> None:
     assert content(log_in(ada, user="7")) == {"outcome": "bound", "before": "bound"}
     row = CredentialBinding.objects.get()
-    keychain = ada.device.keychain  # type: ignore[attr-defined]
+    keychain = ada.device.keychain
     assert bytes(row.credential) == sha256(TOKEN.encode()).digest()
+    assert keychain.enrolled is not None
     assert (row.jkt, row.instance) == (keychain.jkt, keychain.enrolled.instance)
     assert (row.app, row.environment, row.kind) == ("app-under-test", "test", "bearer")
     assert (row.user, row.first_use, row.expires_at) == ("7", False, None)
@@ -88,7 +89,8 @@ def test_stolen_credential_is_worthless_in_a_genuine_app_on_another_phone(ada: A
     assert reason(answer) == "credential.bound_to_another_key"
     refused = rehearsed()[-1]
     assert (refused.enforced, refused.route) == (True, "/api/**")
-    assert refused.instance == mallory.device.keychain.enrolled.instance  # type: ignore[attr-defined]
+    assert mallory.device.keychain.enrolled is not None
+    assert refused.instance == mallory.device.keychain.enrolled.instance
     assert content(ask(ada)) == {"outcome": "bound"}
 
 
@@ -292,7 +294,7 @@ def test_first_use_binds_a_credential_from_before(settings: Any, ada: AppClient,
     assert content(ask(ada))["outcome"] == "bound"
     row = CredentialBinding.objects.exclude(jkt="").get()
     assert (row.first_use, row.user, row.kind) == (True, "7", "bearer")
-    assert row.jkt == ada.device.keychain.jkt  # type: ignore[attr-defined]
+    assert row.jkt == ada.device.keychain.jkt
     assert reason(ask(mallory)) == "credential.bound_to_another_key"
     assert content(ask(ada))["outcome"] == "bound"
 
