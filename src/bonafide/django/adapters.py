@@ -168,7 +168,8 @@ def client_address(meta: Mapping[str, Any], trusted: Collection[Network]) -> str
     It serves limits and ramps, and nothing that proves anything.
     """
     address = str(meta.get("REMOTE_ADDR") or "")
-    forwarded = [part.strip() for part in str(meta.get("HTTP_X_FORWARDED_FOR", "")).split(",")] if trusted else []
+    named = str(meta.get("HTTP_X_FORWARDED_FOR", "")).split(",") if trusted else []
+    forwarded = [part.strip() for part in named if part.strip()]
     while forwarded and _is_within(address, trusted):
         address = forwarded.pop()
     return address
