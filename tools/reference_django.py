@@ -23,6 +23,7 @@ from django.core.management import BaseCommand
 
 from bonafide import cli
 from tools.reference import GENERATED, ROOT, write
+from tools.reference_checks import checks_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -222,19 +223,6 @@ def _cell(text: str) -> str:
 
 def _prose(text: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
-
-
-# System checks ----------------------------------------------------------------------------------
-
-
-def check_ids() -> list[str]:
-    """Return the ids of our system checks, in the order of the page."""
-    return []
-
-
-def checks_page() -> str:
-    """One heading for each system check: what it found, why that is dangerous, what to do."""
-    return ""
 
 
 # The world for tests ----------------------------------------------------------------------------

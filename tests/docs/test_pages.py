@@ -21,6 +21,7 @@ from bonafide.routes import parse_toml, rules
 from tests.docs.pages import CODE, LINK, Page, page, pages
 from tests.house.source import ROOT, listing
 from tools import reference_django as reference
+from tools.reference_checks import checks
 
 TEST: Final = re.compile(r"tests/[\w/]+(?:\.py(?:::\w+)*)?")
 CHECK: Final = re.compile(r"\bbonafide\.([EWI][0-9]{3})\b")
@@ -170,7 +171,7 @@ def test_every_make_target_that_a_page_names_exists() -> None:
 
 
 def test_every_check_id_that_a_page_names_exists() -> None:
-    known = set(reference.check_ids())
+    known = set(checks())
     offences = [
         f"{each.at(found.start())}: {found.group()}"
         for each in pages()
@@ -223,7 +224,7 @@ def test_every_reason_has_its_heading() -> None:
 
 
 def test_every_check_has_its_heading() -> None:
-    assert documented("docs/reference/checks.md") == list(reference.check_ids())
+    assert documented("docs/reference/checks.md") == list(checks())
 
 
 @pytest.mark.parametrize("path", [*map(str, reference.PAGES)])
@@ -341,4 +342,9 @@ def test_claims_and_non_claims_that_pages_name_exist() -> None:
         for found in re.finditer(r"\b[CN][0-9]{1,2}\b", each.prose)
         if found.group() not in known
     ]
+    assert not offences, listing(offences)
+
+
+def test_every_check_says_what_it_found_and_what_to_do() -> None:
+    offences = [name for name, said in checks().items() if any(text.startswith("…") for text in said)]
     assert not offences, listing(offences)

@@ -76,27 +76,28 @@ class Walkthrough:
         if " runserver" in command:
             self._serve(command, where)
             return
-        status, printed = self._run(command)
+        ended = self._run(command)
         deadline = time.monotonic() + RECORDS_S
-        while " shell " in command and not matches(wanted, printed) and time.monotonic() < deadline:
-            status, printed = self._run(command)
+        while " shell " in command and not shows(wanted, ended) and time.monotonic() < deadline:
+            ended = self._run(command)
+        printed = f"{where}\nended with {ended.returncode} and printed:\n{ended.stdout}{ended.stderr}"
         if wanted:
-            assert matches(wanted, printed), f"{where}\nprinted:\n{printed}\nthe page shows:\n{wanted}"
+            assert shows(wanted, ended), f"{printed}\nThe page shows:\n{wanted}"
         else:
-            assert status == 0, f"{where}\nended with {status}:\n{printed}"
+            assert ended.returncode == 0, printed
 
-    def _run(self, command: str) -> tuple[int, str]:
+    def _run(self, command: str) -> subprocess.CompletedProcess[str]:
         ended = subprocess.run(
             ["bash", "-c", self._local(command)],
             cwd=self._directory,
             env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
             check=False,
             timeout=COMMAND_S,
         )
-        return ended.returncode, ended.stdout.replace(f":{self._port}", f":{PORT}")
+        ended.stdout = ended.stdout.replace(f":{self._port}", f":{PORT}")
+        return ended
 
     def _serve(self, command: str, where: str) -> None:
         """Start the server anew: the reader ends the one before with CONTROL-C."""
@@ -137,6 +138,11 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
             line, _, output = output.partition("\n")
             command += f"\n{line}"
         yield command, output.strip("\n")
+
+
+def shows(wanted: str, ended: subprocess.CompletedProcess[str]) -> bool:
+    """Tell whether a page shows what a command printed: its output, or that and what it said besides."""
+    return matches(wanted, ended.stdout) or matches(wanted, ended.stdout + ended.stderr)
 
 
 def matches(wanted: str, printed: str) -> bool:
