@@ -190,7 +190,7 @@ class Settings:
     processes: int | None = field(
         default=None,
         metadata=_key(
-            forms.whole(least=1),
+            forms.optional(forms.whole(least=1)),
             "How many worker processes serve this API. None is unknown, which is more than `memory:` covers.",
             shown="None",
         ),
@@ -264,7 +264,7 @@ def parse(raw: object, *, base_dir: Path | None) -> Settings:
 def current() -> Settings:
     """Return this process's settings. The same object is returned until a setting changes.
 
-    Raises as `parse`.
+    Raises as `parse`, and `configuration.setting_malformed` where USE_TZ is off.
     """
     settings = _CURRENT.get(NAME)
     if settings is None:
@@ -272,6 +272,8 @@ def current() -> Settings:
         raw = getattr(django_settings, NAME, None)
         if raw is None:
             raise ConfigurationError(reasons.SETTING_MALFORMED, f"the settings have no {NAME}")
+        if not django_settings.USE_TZ:  # the database would store times that mean another moment elsewhere
+            raise ConfigurationError(reasons.SETTING_MALFORMED, "USE_TZ is not True")
         settings = _CURRENT[NAME] = parse(raw, base_dir=None if base_dir is None else Path(base_dir))
     return settings
 
@@ -280,7 +282,7 @@ _CURRENT: Final[dict[str, Settings]] = {}
 
 
 def _forget(*, setting: str, **_: object) -> None:
-    if setting in {NAME, "BASE_DIR"}:
+    if setting in {NAME, "BASE_DIR", "USE_TZ"}:
         _CURRENT.clear()
 
 
@@ -294,7 +296,7 @@ def _name(attribute: str) -> str:
 def _read(name: str, form: forms.Form[Any], value: object) -> object:
     try:
         return form.read(value)
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, OverflowError):
         # The value stays out: a misplaced secret would otherwise end in a log.
         raise ConfigurationError(reasons.SETTING_MALFORMED, f"{NAME}[{name!r}] is {form.words}") from None
 

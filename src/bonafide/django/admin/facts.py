@@ -69,6 +69,7 @@ class FactsAdmin(TypedAdmin[M]):
 
     paginator = NewestPages
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     sortable_by: ClassVar[tuple[str, ...]] = ()
 
     def get_search_results(

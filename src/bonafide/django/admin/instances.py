@@ -93,7 +93,7 @@ class InstanceAdmin(FactsAdmin[Instance]):
 
     search_fields = ("id",)
     search_help_text = "The whole instance id, sign key thumbprint (jkt) or App Attest key id."
-    list_display = ("id", "app", "environment", "identity", "platform", "tier", "app_version", "verified_at", "banned")
+    list_display = ("id", "banned", "tier", "app_version", "verified_at", "identity", "app", "environment")
     list_filter = (BannedFilter, TierFilter)
     ordering = ("-verified_at",)
     actions = ("ban_selected", "lift_selected")

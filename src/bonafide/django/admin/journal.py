@@ -72,13 +72,20 @@ class VerdictFilter(admin.SimpleListFilter):
 class ObservedRouteAdmin(FactsAdmin[ObservedRoute]):
     """Counts per day, route, method, app version and reason: what enforcing would refuse."""
 
-    list_display = ("day", "method", "route", "app_version", "reason", "count", "enforced", "first_seen", "last_seen")
+    list_display = ("day", "count", "verdict", "method", "route", "reason", "app_version", "last_seen")
     list_filter = (VerdictFilter, "route", "reason", "app_version", "method", "app")
     date_hierarchy = "day"
     ordering = ("-day", "-count")
     sortable_by: ClassVar[tuple[str, ...]] = list_display
-    fields = (*list_display, "app", "environment", "meaning")
-    readonly_fields = ("meaning",)
+    fields = (*list_display, "first_seen", "app", "environment", "meaning")
+    readonly_fields = ("verdict", "meaning")
+
+    @admin.display(description="verdict")
+    def verdict(self, row: ObservedRoute) -> str:
+        """Say what became of the requests."""
+        if not row.reason:
+            return "admitted"
+        return "refused" if row.enforced else "would be refused"
 
     @admin.display(description="what it means")
     def meaning(self, row: ObservedRoute) -> str:
