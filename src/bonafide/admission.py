@@ -246,8 +246,7 @@ def _recognise(token: str, gate: Gate, now: datetime, moment: float) -> _KnownAt
     if known is not None:
         if moment < known.expires:
             return known
-        gate.memory.forget(digest)
-        raise VerificationFailed(attestation_reasons.EXPIRED)
+        gate.memory.forget(digest)  # and have it refused below, as one that was never seen
     claims = client_attestation.verify(token, issuer=gate.issuer, audience=gate.audience, keys=gate.keys, now=now)
     if claims.app not in gate.apps:
         raise VerificationFailed(attestation_reasons.APP_REFUSED, claims.app)
