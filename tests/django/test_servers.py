@@ -1,0 +1,151 @@
+"""Real servers on loopback: what a phone signs is what each of them hands over, and a large body costs no memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from bonafide.terms import ProofKind
+from bonafide.testing.apple import FakeApple
+from bonafide.testing.client import AppClient, Build
+from bonafide.testing.iphone import IPhone
+from tests.django.locked_api import content, signed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START_S = 30.0
+IDENTITY = "TESTTEAM01.com.example.served"
+MAX_GROWTH_KIB = 8 * 1024
+
+PREPARE = f"""
+import django; django.setup()
+import secrets, time
+from django.core.management import call_command
+from bonafide.django import runtime
+from bonafide.django.models import App, Identity
+call_command("migrate", verbosity=0)
+app = App.objects.create(name="served", environment="test")
+Identity.objects.create(app=app, name="{IDENTITY}")
+long_ago = time.time() - 60  # a new store refuses proofs from before its birth
+runtime.current().replay.remember(secrets.token_bytes(32), created=int(long_ago), now=long_ago)
+print(*runtime.current().keys.service_ring().thumbprints)
+"""
+
+WSGI, ASGI = "django.core.wsgi:get_wsgi_application", "django.core.asgi:get_asgi_application"
+SERVERS = {
+    "gunicorn": f"gunicorn {WSGI}() --workers 2 --no-control-socket --bind 127.0.0.1:PORT",
+    "uvicorn": f"uvicorn --factory {ASGI} --host 127.0.0.1 --port PORT",
+    "granian-wsgi": f"granian --interface wsgi --factory {WSGI} --host 127.0.0.1 --port PORT",
+    "granian-asgi": f"granian --interface asgi --factory {ASGI} --host 127.0.0.1 --port PORT",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running server, and a client of an app that it believes."""
+
+    pid: int
+    client: AppClient
+
+    def peak_kib(self) -> int:
+        """Return the highest resident memory of any of its processes so far."""
+        found = [int(_status(pid, "VmHWM").split()[0]) for pid in [self.pid, *_children(self.pid)]]
+        return max(found)
+
+
+def _status(pid: int, name: str) -> str:
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    return next(line.partition(":")[2] for line in lines if line.startswith(f"{name}:"))
+
+
+def _children(pid: int) -> list[int]:
+    return [int(found) for found in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail(log.read_text(errors="replace"))
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Start a server with a state of its own, and end it by its process group."""
+    state, port, apple = tmp_path_factory.mktemp("state"), _free_port(), FakeApple()
+    origin = f"http://127.0.0.1:{port}"
+    root = x509.load_der_x509_certificate(apple.root_der).public_bytes(Encoding.PEM)
+    (state / "apple.pem").write_bytes(root)
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "tests.django.api_settings",
+        "BONAFIDE_TEST_STATE": str(state),
+        "BONAFIDE_TEST_SQLITE": str(state / "db.sqlite3"),
+        "BONAFIDE_TEST_ORIGIN": origin,
+        "PYTHONPATH": os.pathsep.join([".", "src"]),
+    }
+    pins = subprocess.run(
+        [sys.executable, "-c", PREPARE], env=environment, check=True, capture_output=True, text=True
+    ).stdout.split()
+    command = SERVERS[request.param].replace("PORT", str(port)).split()
+    log = state / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command], env=environment, stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        _await(process, port, log)
+        phone = IPhone(Build(app="served", identity=IDENTITY), apple=apple, clock=time.time)
+        with AppClient(phone, api=origin, service_keys=pins, timeout=30) as client:
+            yield Served(process.pid, client)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(START_S)
+
+
+@pytest.mark.parametrize("proof", ProofKind)
+def test_signed_requests_are_answered(served: Served, proof: ProofKind) -> None:
+    extensions = {"bonafide_proof": proof}
+    assert content(served.client.get("/api/echo/b%C3%A9?q=%20a", extensions=extensions))["path"] == "/api/echo/bé"
+    said = content(served.client.post("/api/echo", content=b"a body", extensions=extensions))
+    assert (said["verdict"], said["proof"], said["body"]) == ("Admitted", proof, "a body")
+
+
+def test_replay_is_refused_whichever_worker_sees_it(served: Served) -> None:
+    served.client.get("/api/echo")
+    request = signed(served.client)
+    plain = served.client._transport
+    statuses = [plain.handle_request(request).status_code for _ in range(6)]
+    assert statuses == [200, *[401] * 5]
+
+
+def test_large_upload_costs_no_memory(served: Served) -> None:
+    part = {"photo": ("p", b"x" * 1024)}
+    for _ in range(6):  # every worker has served one
+        content(served.client.post("/api/upload", files=part))
+    before = served.peak_kib()
+    large = {"photo": ("p", bytes(50 * 1024 * 1024))}
+    assert content(served.client.post("/api/upload", files=large))["files"]["photo"]["size"] == 50 * 1024 * 1024
+    assert served.peak_kib() - before <= MAX_GROWTH_KIB
