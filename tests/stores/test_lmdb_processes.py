@@ -316,8 +316,8 @@ def test_a_store_whose_every_process_was_killed_is_whole(store: LmdbReplayStore)
 
 
 @contextmanager
-def _dead_reader(store: LmdbReplayStore) -> Iterator[None]:
-    """Let a process be killed while it reads: its snapshot would keep every page from being used again."""
+def _reading(store: LmdbReplayStore) -> Iterator[_Child]:
+    """Let a foreign process hold a snapshot: no page that it sees can be used again."""
 
     def read_for_ever(say: Callable[[str], None]) -> None:
         store.close()  # what was inherited
@@ -328,31 +328,52 @@ def _dead_reader(store: LmdbReplayStore) -> Iterator[None]:
 
     with _forked(read_for_ever) as reader:
         assert reader.read() == b"16 "
+        yield reader
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[LmdbReplayStore]:
+    """Return a store of 1 MiB, open in this process."""
+    opened = LmdbReplayStore(tmp_path / "small", max_bytes=MEBIBYTE)
+    assert _use(opened, "birth", BIRTH) is FirstUse.FENCED
+    yield opened
+    opened.close()
+
+
+def test_a_map_without_a_free_page_admits_nothing_and_recovers(
+    small: LmdbReplayStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`MDB_MAP_FULL`: what a commit could not store was not admitted, and is not answered as if it were."""
+    with _reading(small) as reader:
+        answers = [_use(small, str(n)) for n in range(1000)]
+        assert set(answers) == {FirstUse.FIRST, FirstUse.UNAVAILABLE}
+        assert answers[-100:] == [FirstUse.UNAVAILABLE] * 100
+        assert caplog.text.count("MDB_MAP_FULL") == 1
+        admitted = [str(n) for n, answer in enumerate(answers) if answer is FirstUse.FIRST]
+        assert {_use(small, name) for name in admitted} == {FirstUse.REPLAYED}
         reader.kill()
-        yield
+    after = Counter(_use(small, f"after {n}") for n in range(1000))
+    assert after[FirstUse.FIRST] >= 999
+    assert {_use(small, name) for name in admitted} == {FirstUse.REPLAYED}
 
 
-def test_a_reader_that_was_killed_does_not_fill_the_store(tmp_path: Path) -> None:
-    store = LmdbReplayStore(tmp_path / "replay", max_bytes=MEBIBYTE)
-    _use(store, "birth", BIRTH)
-    with _dead_reader(store):
-        answers = Counter(_use(store, str(n), READY + n) for n in range(5000))
+def test_a_reader_that_was_killed_does_not_fill_the_store(small: LmdbReplayStore) -> None:
+    with _reading(small) as reader:
+        reader.kill()
+    answers = Counter(_use(small, str(n), READY + n) for n in range(5000))
     assert set(answers) <= {FirstUse.FIRST, FirstUse.UNAVAILABLE}
-    assert answers[FirstUse.UNAVAILABLE] <= 3
-    store.close()
+    assert answers[FirstUse.UNAVAILABLE] <= 1
 
 
-def test_whoever_opens_the_store_clears_away_the_readers_that_were_killed(tmp_path: Path) -> None:
-    store = LmdbReplayStore(tmp_path / "replay", max_bytes=MEBIBYTE)
-    _use(store, "birth", BIRTH)
-    opened = store._environment._open
+def test_whoever_opens_the_store_clears_away_the_readers_that_were_killed(small: LmdbReplayStore) -> None:
+    with _reading(small) as reader:
+        reader.kill()
+    opened = small._environment._open
     assert opened is not None
-    with _dead_reader(store):
-        assert "no" not in opened.readers()
-        with _forked(lambda say: say(_use(store, "a"))) as child:
-            assert child.words() == ["first"]
+    assert "no active readers" not in opened.readers()
+    with _forked(lambda say: say(_use(small, "a"))) as child:
+        assert child.words() == ["first"]
     assert "no active readers" in opened.readers()
-    store.close()
 
 
 # The world around -------------------------------------------------------------------------------------

@@ -28,11 +28,14 @@ before it opens its own. Twice a second each process looks whether the file unde
 still the one it has open: where somebody removed the directory, two stores would otherwise live side by
 side. The new one's birth fence covers that half second.
 
-Size. `max_bytes` is taken whole from the disk and never grows; 192 octets are reckoned for a key, so
-the default of 256 MiB holds 1.4 million: 3,700 fresh proofs a second for ever. Only a proof whose
-signature held reaches the store, so to fill it takes genuine keys. A full store forgets nothing that
-is live: it sweeps on every call and answers `UNAVAILABLE` until there is room. A store keeps the size that
-it was made with; remove the directory to change it.
+Size. `max_bytes` is taken whole from the disk and never grows. A key takes 70 octets on average, and the
+store is full when its keys take three quarters of the file: the default of 256 MiB holds 2.9 million, 7,500
+fresh proofs a second for ever. Only a proof whose signature held reaches the store, so to fill it takes
+genuine keys. A full store forgets nothing that is live: it sweeps on every call and answers `UNAVAILABLE`
+until there is room. The last quarter is for LMDB, which takes new pages to remove as well; it can run out
+only where a foreign reader (`mdb_dump`) keeps old ones from reuse. Such a call is undone and refused, and
+the store opened anew, which clears away readers that are dead. A store keeps the size that it was made
+with; remove the directory to change it.
 
 Not claimed: anything against who may write to the directory. A process that is stopped inside the few
 microseconds of its transaction makes all others wait: they admit nothing, and answer when it goes on.
@@ -62,9 +65,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 256 * 1024 * 1024
 MIN_BYTES: Final = 1024 * 1024
-
-_ENTRY_BYTES: Final = 192
-"""What a key takes at worst: 47 octets of a page that LMDB lets go down to a quarter full."""
 
 _DATA: Final = "replay.mdb"
 _LOCK: Final = "replay.mdb-lock"
@@ -145,33 +145,21 @@ class _Environment:
         self._pid = 0
         self._place: tuple[int, int] | None = None
         self._looked_at = 0.0
-        self._max_entries = 0
+        self._room = 0
         self._until_sweep = 0
         self._sweep_from: bytes | None = None
         self._full = False
         self._failing = False
 
     def remember(self, key: bytes, created: int, now: float) -> FirstUse:
-        environment = self._opened(now)
-        try:
-            with environment.begin(write=True) as transaction:
-                answer = self._record(transaction, key, created, now)
-        except lmdb.MapFullError:
-            # The transaction is undone. Removing needs room too, but less: some of it now, more with each call.
-            self._log_once("is full")
-            environment.reader_check()
-            with environment.begin(write=True) as transaction:
-                self._sweep(transaction, _recorded(transaction, now)[1], key)
-            return FirstUse.UNAVAILABLE
+        with self._opened(now).begin(write=True) as transaction:
+            answer = self._record(transaction, key, created, now)
         if answer is not FirstUse.UNAVAILABLE:
             self._failing = False
         return answer
 
     def _record(self, transaction: lmdb.Transaction[bytes], key: bytes, created: int, now: float) -> FirstUse:
-        birth, newest = _recorded(transaction, now)
-        if now >= newest + _RECORD_EVERY_S:
-            newest = now
-            transaction.put(_TIMES_KEY, _TIMES.pack(birth, newest))
+        birth, newest = _times(transaction, now)
         if fence(created=created, now=now, birth=birth, newest=max(now, newest)):
             return FirstUse.FENCED
         self._until_sweep -= 1
@@ -202,7 +190,8 @@ class _Environment:
         for expired in [key for key, until in entries if until <= horizon]:
             transaction.delete(expired)
         self._until_sweep = _SWEEP_EVERY - 1
-        self._full = transaction.stat()["entries"] > self._max_entries
+        tree = transaction.stat()
+        self._full = (tree["branch_pages"] + tree["leaf_pages"]) * tree["psize"] > self._room
 
     def _opened(self, now: float) -> lmdb.Environment:
         """Return the environment of this process over the file that is in place now."""
@@ -226,7 +215,7 @@ class _Environment:
         finally:
             os.close(note)
         self._open, self._pid, self._looked_at = opened, os.getpid(), now
-        self._max_entries = size // _ENTRY_BYTES
+        self._room = size * 3 // 4
         self._until_sweep, self._sweep_from, self._full = 0, None, False
         opened.reader_check()  # a process killed while it opened is a reader that would keep pages from reuse
         return opened
@@ -263,18 +252,22 @@ class _Environment:
         self._open = None
 
 
-def _recorded(transaction: lmdb.Transaction[bytes], now: float) -> tuple[float, float]:
-    """Return birth and newest time; of a store without them this is the birth."""
-    times = transaction.get(_TIMES_KEY)
-    if times is None:
-        return now, -_RECORD_EVERY_S
-    birth, newest = _TIMES.unpack(times)
+def _times(transaction: lmdb.Transaction[bytes], now: float) -> tuple[float, float]:
+    """Return birth and newest time as they are on record, after recording this one where it is newer.
+
+    A store without a record is born now.
+    """
+    recorded = transaction.get(_TIMES_KEY)
+    birth, newest = (now, -_RECORD_EVERY_S) if recorded is None else _TIMES.unpack(recorded)
+    if now >= newest + _RECORD_EVERY_S:
+        newest = now
+        transaction.put(_TIMES_KEY, _TIMES.pack(birth, newest))
     return birth, newest
 
 
 def _horizon(newest: float) -> bytes:
     """Spell the newest time so that every horizon not after it compares as not greater."""
-    return int(max(newest, 0)).to_bytes(_HORIZON_BYTES)
+    return int(newest).to_bytes(_HORIZON_BYTES)
 
 
 def _open(path: Path, size: int) -> lmdb.Environment:
