@@ -25,7 +25,7 @@ ROUTES: list[dict[str, Any]] = json.loads(os.environ.get("BONAFIDE_TEST_ROUTES",
 ROOT_URLCONF = "tests.django.api_urls"
 ALLOWED_HOSTS = ["*"]
 MIDDLEWARE = ["bonafide.django.middleware.BonafideMiddleware", *base.MIDDLEWARE]
-BONAFIDE: dict[str, Any] = {
+BONAFIDE = {
     "ENVIRONMENT": "test",
     "ORIGINS": [ORIGIN],
     "KEYS_DIR": str(STATE / "keys"),

@@ -71,7 +71,7 @@ if "BONAFIDE_TEST_POSTGRESQL" in os.environ:
         "USER": "bonafide",
     }
 
-BONAFIDE = {
+BONAFIDE: dict[str, Any] = {
     "ENVIRONMENT": "test",
     "ORIGINS": ["https://api.example.com"],
     "KEYS_DIR": str(_FILES / "keys"),

@@ -82,7 +82,7 @@ def entry(number: int) -> Intermediate:
     known = parse_certificate(APPLE.intermediate_der, place="intermediate")
     return Intermediate(
         sha256=bytes([number]),
-        subject=known.certificate.subject,
+        subject=known.names.subject,
         public_key=known.public_key,
         not_before=FORGED.now,
         not_after=FORGED.now,
