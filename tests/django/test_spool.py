@@ -242,7 +242,7 @@ def test_large_body_goes_to_disk_and_nothing_stays_open() -> None:
 def test_body_within_memory_stays_there() -> None:
     request = wsgi(b"x" * MEMORY)
     read(request)
-    assert not request._stream._rolled  # type: ignore[attr-defined]
+    assert not request._stream._rolled  # type: ignore[attr-defined]  # of the file that Django calls a stream
 
 
 def test_close_is_harmless_where_nothing_was_spooled() -> None:
