@@ -79,7 +79,7 @@ def test_verifying_by_hand_does_what_is_shown(tmp_path: Path) -> None:
     (tmp_path / "assertion.cbor").write_bytes(enclave.generate_assertion(key, digest))
     (tmp_path / "client-data.json").write_bytes(client_data)
     shell = environment() | {"KEY_ID": key, "PUBLIC_KEY": base64.b64encode(claims.public_key).decode()}
-    (attest, _), (assertion, _) = (
+    (attest, _), (assertion, _), _ = (
         line for block in page("docs/how-to/verify-evidence.md").blocks for line in commands(block.text)
     )
     refused = subprocess.run(

@@ -6,6 +6,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Final
 
+import httpx
 import pytest
 
 from tests.docs.pages import page, pages
@@ -21,6 +22,19 @@ TUTORIAL: Final = "docs/tutorial/lock-your-django-api.md"
 def test_tutorial_does_what_it_shows(tmp_path: Path) -> None:
     with Walkthrough(page(TUTORIAL), tmp_path) as reader:
         reader.run()
+        with httpx.Client(base_url=reader.origin) as browser:
+            log_in(browser, "operator", "for-this-page-only")
+            assert "/api/**" in browser.get("/admin/bonafide/observedroute/").text
+            assert "proof.replayed" in browser.get("/admin/bonafide/refusal/").text
+            assert "affirming" in browser.get("/admin/bonafide/instance/").text
+            assert "ABCDE12345.com.example.shop" in browser.get("/admin/bonafide/app/1/change/").text
+
+
+def log_in(browser: httpx.Client, name: str, password: str) -> None:
+    """Log in at the console that the page opens last, as a browser does."""
+    browser.get("/admin/login/")
+    form = {"username": name, "password": password, "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+    assert browser.post("/admin/login/?next=/admin/", data=form).status_code == 302
 
 
 def test_every_extra_that_a_page_installs_exists() -> None:

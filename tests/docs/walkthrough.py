@@ -46,6 +46,11 @@ class Walkthrough:
         self._port = free_port()
         self._server: subprocess.Popen[bytes] | None = None
 
+    @property
+    def origin(self) -> str:
+        """Where the page's server is reached."""
+        return f"http://127.0.0.1:{self._port}"
+
     def __enter__(self) -> Self:
         return self
 
