@@ -95,9 +95,9 @@ class Verdict:
     killed_by: str | None
 
 
-def removals(path: Path) -> Iterator[Removal]:
-    """Yield every `raise` of a file, in order."""
-    source = (ROOT / path).read_text(encoding="utf-8")
+def removals(path: Path, top: Path = ROOT) -> Iterator[Removal]:
+    """Yield every `raise` of a file of the tree at `top`, in order."""
+    source = (top / path).read_text(encoding="utf-8")
     found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Raise)]
     for node in sorted(found, key=lambda node: node.lineno):
         yield Removal(
@@ -240,10 +240,11 @@ def time_limits(stages: Iterable[Arguments], copies: Copies, pool: ThreadPoolExe
 
 def judge_all(files: Sequence[Path], *, thorough: bool) -> list[Verdict]:
     """Judge every removal of these files, as many at a time as there are copies."""
-    wanted = [removal for path in files for removal in removals(path)]
-    stages = {path: stages_of(path, thorough=thorough) for path in {removal.path for removal in wanted}}
     with tempfile.TemporaryDirectory(prefix="remove-raises-") as directory, ThreadPoolExecutor(WORKERS) as pool:
         copies = Copies(directory)
+        with copies.one() as top:  # not the tree itself, which may change meanwhile
+            wanted = [removal for path in files for removal in removals(path, top)]
+        stages = {path: stages_of(path, thorough=thorough) for path in {removal.path for removal in wanted}}
         limits = time_limits((stage for of_file in stages.values() for stage in of_file), copies, pool)
 
         def judged(removal: Removal) -> Verdict:
