@@ -51,7 +51,9 @@ def configure(settings: Any, **changes: Any) -> None:
 
 def rule(settings: Any, **keys: Any) -> None:
     """Have one rule for `/api/**`, and the others as they are."""
-    others = [each for each in conf.current().routes or () if each["match"] != "/api/**"]  # type: ignore[union-attr, unused-ignore]
+    routes = conf.current().routes
+    assert isinstance(routes, tuple)
+    others = [each for each in routes if each["match"] != "/api/**"]
     configure(settings, ROUTES=[{"match": "/api/**"} | keys, *others])
 
 
