@@ -23,11 +23,12 @@ from bonafide.admission import (
     admit,
 )
 from bonafide.codec import jwk
+from bonafide.errors import ConfigurationError
 from bonafide.http import HttpRequest, Origin
 from bonafide.ports import FirstUse
 from bonafide.proof.content_digest import NO_BODY
 from bonafide.proof.http_signature import HardwareSigner
-from bonafide.reasons import Reason
+from bonafide.reasons import Reason, configuration
 from bonafide.reasons import client_attestation as attestation_reasons
 from bonafide.reasons import proof as proof_reasons
 from bonafide.reasons import request as request_reasons
@@ -158,6 +159,17 @@ def test_request_without_attestation_is_denied() -> None:
 @pytest.mark.parametrize("value", ["", "x", "a.b.c", "é", "\udce9", "x" * 9000])
 def test_malformed_attestation_is_denied(value: str) -> None:
     denied(with_headers(request(), oauth_client_attestation=value), attestation_reasons.MALFORMED)
+
+
+@pytest.mark.parametrize("empty", [{"issuer": ""}, {"audience": ""}, {"environments": frozenset()}], ids=str)
+def test_gate_that_could_only_compare_with_nothing_does_not_start(empty: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        gate(**empty)
+    assert refusal.value.reason is configuration.GATE_MALFORMED
+
+
+def test_gate_without_apps_admits_nobody() -> None:
+    denied(request(), attestation_reasons.APP_REFUSED, gate(apps=frozenset()))
 
 
 def test_two_attestations_joined_by_the_server_are_denied() -> None:

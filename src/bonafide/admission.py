@@ -21,7 +21,7 @@ from bonafide.client_attestation import VerificationKeys
 from bonafide.codec import base64url
 from bonafide.codec.jwk import parse_public, thumbprint
 from bonafide.codec.version import at_least
-from bonafide.errors import MalformedEvidence, VerificationFailed
+from bonafide.errors import ConfigurationError, MalformedEvidence, VerificationFailed
 from bonafide.ports import FirstUse
 from bonafide.proof.http_signature import (
     CLIENT_ATTESTATION,
@@ -34,6 +34,7 @@ from bonafide.proof.http_signature import (
     verify_session,
 )
 from bonafide.reasons import client_attestation as attestation_reasons
+from bonafide.reasons import configuration
 from bonafide.reasons import proof as proof_reasons
 from bonafide.reasons import route as route_reasons
 from bonafide.reasons import store as store_reasons
@@ -115,7 +116,8 @@ class Gate:
     """What one gate admits, and where it finds keys, rules and bans.
 
     `issuer` and `audience` are compared octet for octet; `environments` are those of the evidence
-    (`production` unless the operator says otherwise). One `memory` belongs to one gate.
+    (`production` unless the operator says otherwise). One `memory` belongs to one gate. Without `apps` it
+    admits nobody. Raises `ConfigurationError` (`configuration.gate_malformed`).
     """
 
     issuer: str
@@ -126,6 +128,11 @@ class Gate:
     keys: Keys
     revocations: Revocations
     memory: AttestationMemory
+
+    def __post_init__(self) -> None:
+        """Refuse to start a gate that could only compare with nothing."""
+        if not self.issuer or not self.audience or not self.environments:
+            raise ConfigurationError(configuration.GATE_MALFORMED, "issuer, audience or environments are empty")
 
 
 @dataclass(frozen=True, slots=True)

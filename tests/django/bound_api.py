@@ -89,7 +89,7 @@ def session_login(request: HttpRequest) -> HttpResponse:
 def session_password(request: HttpRequest) -> HttpResponse:
     """Change the key of a login session."""
     login_sessions.require_bound_session(request)
-    update_session_auth_hash(request, request.user)  # type: ignore[arg-type]
+    update_session_auth_hash(request, request.user)  # type: ignore[arg-type]  # a user who is logged in
     return JsonResponse({"outcome": login_sessions.bind_session(request) if body(request).get("bind") else ""})
 
 

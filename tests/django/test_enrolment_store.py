@@ -165,7 +165,7 @@ class TestBans(DjangoTrial):
     def test_a_ban_holds_in_its_app_and_environment_only(self, store: DjangoEnrolmentStore) -> None:
         record = self.enrolled(store)
         for app, environment in (("other", ENVIRONMENT), (APP, "production")):
-            bans.ban_key(BanScope.JKT, record.jkt, app=app, environment=environment, act=ACT)  # type: ignore[arg-type]
+            bans.ban_key(BanScope.JKT, record.jkt, app=app, environment=environment, act=ACT)  # type: ignore[arg-type]  # the text is the environment
         assert not self.found(store, record.instance).banned
         assert store.renew(renewal(record, 1)) is RenewalOutcome.DONE
 

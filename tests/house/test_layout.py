@@ -28,6 +28,13 @@ TESTED_ELSEWHERE: Final[dict[str, str]] = {
     "terms.py": "closed lists of words; routes, tokens and models are tested with each of them",
     "reasons": "tests/house/test_reasons.py",
     "ports.py": "the conformance suites that run against every store",
+    "codec/version.py": "tests/routes/test_rules.py and tests/test_appraisal.py, with what compares versions",
+    "django/apps.py": "tests/django/test_checks.py: nothing else is registered",
+    "django/demands.py": "tests/django/test_decorators.py, which asks through decorators and permissions",
+    "django/judgement.py": "tests/django/test_middleware.py, through the middleware",
+    "django/models": "tests/django/test_enrolment_store.py and the tests of what writes each table",
+    "django/refusals.py": "tests/django/test_binding.py, through views that refuse",
+    "django/service_routes.py": "tests/django/test_middleware.py, through detours",
 }
 
 

@@ -75,6 +75,7 @@ PRIVATE: Final = frozenset({"TypeError", "ValueError"})
 
 OTHER_RAISES: Final = {
     ("errors.py", "TypeError"): "the common ancestor of the four was raised itself: no input can cause it",
+    ("__init__.py", "AttributeError"): "what Python wants of a module without such a name (PEP 562)",
     ("reasons/__init__.py", "RuntimeError"): "two constants share a code: no input can cause it",
     (
         "codec/ecdsa.py",

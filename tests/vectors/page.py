@@ -35,7 +35,7 @@ SHOWN_ELSEWHERE: Final = {
     "request.body_incomplete": "tests/django/test_spool.py",
     "request.body_framing": "tests/django/test_spool.py",
     "request.body_malformed": "tests/enrolment/test_messages.py",
-    "request.rate_exceeded": "tests/django/test_governor.py",
+    "request.rate_exceeded": "tests/django/test_views.py",
     "route.legacy_share_exceeded": "tests/django/test_rollout.py",
     "challenge.purpose_unknown": "tests/enrolment/test_messages.py",
     "challenge.spent": "tests/enrolment/test_new_instance.py",

@@ -113,7 +113,7 @@ class Judgement:
         adapters.hide_client_claims(self._request, None if self._sent is None else self._sent.headers)
         if isinstance(verdict, Denied):
             return self._refuse(verdict)
-        self._request.bonafide = verdict  # type: ignore[attr-defined]
+        self._request.bonafide = verdict  # type: ignore[attr-defined]  # what views read
         if isinstance(verdict, Exempt):
             return None
         attestation = verdict.attestation if isinstance(verdict, Admitted) else None
@@ -132,14 +132,14 @@ class Judgement:
     def leave_to_itself(self) -> None:
         """Mark a request to the service's own endpoints, which verify their callers."""
         adapters.hide_client_claims(self._request, None)
-        self._request.bonafide = SERVICE  # type: ignore[attr-defined]
+        self._request.bonafide = SERVICE  # type: ignore[attr-defined]  # what views read
 
     def refuse_detour(self) -> HttpResponse | None:
         """Refuse a request that was let through as the service's own, and was then led to another view."""
         return self._refuse(Denied(route_reasons.NOT_LISTED, "the URLconf changed after admission"))
 
     def _refuse(self, denied: Denied) -> HttpResponse | None:
-        self._request.bonafide = None  # type: ignore[attr-defined]
+        self._request.bonafide = None  # type: ignore[attr-defined]  # what views read
         instance = None
         if denied.attestation is not None and denied.reason in _AFTER_PROOF:
             instance = denied.attestation.instance

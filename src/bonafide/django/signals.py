@@ -50,7 +50,7 @@ def connect() -> None:
 
 def _apps_changed(*, instance: Model, using: str, **_: object) -> None:
     from bonafide.django import revisions  # noqa: PLC0415 - called once models are loaded
-    from bonafide.django.models import App, Identity  # noqa: PLC0415
+    from bonafide.django.models import App, Identity  # noqa: PLC0415 - models exist once apps are ready
 
     app = instance.app if isinstance(instance, Identity) else instance
     if isinstance(app, App):

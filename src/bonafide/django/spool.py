@@ -176,7 +176,7 @@ def _read(source: Callable[[int], bytes], size: int) -> bytes:
 def _replace_stream(request: HttpRequest, stream: Any, close: Callable[[], None]) -> None:
     request._stream = stream  # noqa: SLF001 - see `_stream`
     request.META["wsgi.input"] = stream
-    request.bonafide_spool_close = close  # type: ignore[attr-defined]
+    request.bonafide_spool_close = close  # type: ignore[attr-defined]  # read by `close` below
 
 
 def close(request: HttpRequest) -> None:

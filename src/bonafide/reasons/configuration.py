@@ -57,7 +57,7 @@ ROUTE_UNCOVERED: Final = _configuration(
 )
 GATE_MALFORMED: Final = _configuration(
     "gate_malformed",
-    "The issuer, audience, apps or evidence environments that a gate admits are missing or unknown.",
+    "The issuer, the audience or the evidence environments that a gate admits are missing.",
     "The detail names the value.",
     "PROTOCOL section 3",
 )

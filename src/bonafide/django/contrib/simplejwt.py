@@ -42,8 +42,8 @@ class BoundTokenObtainSerializerMixin:
         """Refuse a login without a hardware proof before the password is looked at; then make and bind the pair."""
         request = _django_request(self)
         require_login_proof(request)
-        data: dict[str, Any] = super().validate(attrs)  # type: ignore[misc]
-        _bind(request, self.token_class(data["refresh"]), REFRESH)  # type: ignore[attr-defined]
+        data: dict[str, Any] = super().validate(attrs)  # type: ignore[misc]  # the serializer it is mixed into
+        _bind(request, self.token_class(data["refresh"]), REFRESH)  # type: ignore[attr-defined]  # the serializer's
         _bind(request, AccessToken(data["access"]), ACCESS)
         return data
 
@@ -54,11 +54,11 @@ class BoundTokenRefreshSerializerMixin:
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse before anything is rotated. A rotated token's own binding stays until it ends, and opens nothing."""
         request = _django_request(self)
-        _require(request, self.token_class(attrs["refresh"]), REFRESH, hardware=True)  # type: ignore[attr-defined]
-        data: dict[str, Any] = super().validate(attrs)  # type: ignore[misc]
+        _require(request, self.token_class(attrs["refresh"]), REFRESH, hardware=True)  # type: ignore[attr-defined]  # the serializer's
+        data: dict[str, Any] = super().validate(attrs)  # type: ignore[misc]  # the serializer it is mixed into
         _bind(request, AccessToken(data["access"]), ACCESS)
         if "refresh" in data:
-            _bind(request, self.token_class(data["refresh"], verify=False), REFRESH)  # type: ignore[attr-defined]
+            _bind(request, self.token_class(data["refresh"], verify=False), REFRESH)  # type: ignore[attr-defined]  # the serializer's
         return data
 
 
