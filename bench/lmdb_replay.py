@@ -60,7 +60,7 @@ def _rows(directory: Path) -> list[Row]:
         compare(costs, first, versus="memory, first use, 1 k live"),
         compare(costs, "lmdb, first use, 1 M live", versus=first, at_most=2),
         compare(costs, "lmdb, replay of the last, 1 k live", versus=first),
-        compare(costs, "lmdb, replay of the last, 1 M live", versus="lmdb, replay, 1 k live", at_most=2),
+        compare(costs, "lmdb, replay of the last, 1 M live", versus="lmdb, replay of the last, 1 k live", at_most=2),
         compare(costs, "lmdb, fenced, 1 M live", versus=first),
     ]
 
