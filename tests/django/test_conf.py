@@ -5,25 +5,30 @@ from __future__ import annotations
 from datetime import date, timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.test import override_settings
 
 from bonafide.django import conf
-from bonafide.django.conf import Settings
 from bonafide.django.setting_forms import NetworkLimits, ReplayStoreAddress
 from bonafide.errors import ConfigurationError
-from bonafide.reasons import Reason
 from bonafide.reasons import configuration as reasons
 from bonafide.terms import Environment, EvidenceEnvironment
+
+if TYPE_CHECKING:
+    from bonafide.django.conf import Settings
+    from bonafide.reasons import Reason
 
 BASE = Path("/srv/shop")
 LEAST: dict[str, object] = {"ORIGINS": ["https://api.example.com", "https://www.example.com"]}
 
 
-def parse(base_dir: Path | None = BASE, **keys: object) -> Settings:
-    return conf.parse(LEAST | keys, base_dir=base_dir)
+KEYS = conf.keys()
+
+
+def parse(**keys: object) -> Settings:
+    return conf.parse(LEAST | keys, base_dir=BASE)
 
 
 def refusal(raw: object, base_dir: Path | None = BASE) -> tuple[Reason, str]:
@@ -164,12 +169,12 @@ BAD: list[tuple[str, object]] = [
 def test_a_value_of_another_form_does_not_start_and_is_not_repeated(key: str, written: object) -> None:
     reason, detail = refusal(LEAST | {key: written})
     assert reason is reasons.SETTING_MALFORMED
-    form = next(entry.form for entry in conf.keys() if entry.name == key)
+    form = next(entry.form for entry in KEYS if entry.name == key)
     assert detail == f"BONAFIDE['{key}'] is {form}"
 
 
 def test_every_key_is_tried_with_a_good_and_a_bad_value() -> None:
-    names = {key.name for key in conf.keys()}
+    names = {key.name for key in KEYS}
     tried = {"ORIGINS", "UNSAFE_DEBUG_EVIDENCE", "UNSAFE_TEST_ANCHORS"}  # good ones have tests of their own
     assert {key for key, *_ in GOOD} | tried == names
     assert {key for key, _ in BAD} == names
@@ -181,7 +186,7 @@ def test_a_misplaced_secret_is_not_repeated() -> None:
 
 @pytest.mark.parametrize("key", ["ORIGIN", "origins", "DEBUG", "bind_existing_until", "BIND_EXISTING_UNTIL", 7])
 def test_an_unknown_key_does_not_start(key: object) -> None:
-    assert refusal(LEAST | {key: "x"}) == (reasons.SETTING_MALFORMED, f"BONAFIDE has no key {key}")  # type: ignore[dict-item]
+    assert refusal(LEAST | {key: "x"}) == (reasons.SETTING_MALFORMED, f"BONAFIDE has no key {key}")
 
 
 def test_the_settings_are_a_dict() -> None:
@@ -206,7 +211,7 @@ def test_without_origins_nothing_starts() -> None:
 
 def test_without_base_dir_the_place_of_the_keys_must_be_named() -> None:
     assert refusal(LEAST, None) == (reasons.SETTING_MALFORMED, "BONAFIDE['KEYS_DIR'] is missing")
-    settings = parse(base_dir=None, KEYS_DIR="/srv/keys")
+    settings = conf.parse(LEAST | {"KEYS_DIR": "/srv/keys"}, base_dir=None)
     assert settings.replay_store == ReplayStoreAddress(kind="lmdb", path=Path("/srv/replay"))
 
 
@@ -237,9 +242,8 @@ def test_in_tests_records_are_written_when_asked_for() -> None:
 
 
 def test_every_key_says_what_it_is() -> None:
-    described = conf.keys()
-    assert len({key.name for key in described}) == len(described)
-    for key in described:
+    assert len({key.name for key in KEYS}) == len(KEYS)
+    for key in KEYS:
         assert key.form
         assert key.default
         assert key.about.endswith(".")

@@ -1,12 +1,11 @@
 """What a project may listen to, and what keeps the caches of apps and bans fresh.
 
 Receivers run after the transaction that the signal tells of is committed, in the process that made it; an
-exception of a receiver is logged and changes nothing.
+exception of a receiver is logged by Django and changes nothing.
 """
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from django.db import transaction
@@ -15,8 +14,6 @@ from django.dispatch import Signal
 
 if TYPE_CHECKING:
     from django.db.models import Model
-
-logger: Final = logging.getLogger("bonafide.signals")
 
 instance_banned: Final = Signal()
 """A ban was put on an instance or a key. Arguments: `app`, `environment`, `scope`, `subject`."""
@@ -30,13 +27,7 @@ attest_key_superseded: Final = Signal()
 
 def send_after_commit(signal: Signal, *, using: str, **arguments: str) -> None:
     """Send `signal` once the transaction on the database `using` is committed, and never if it is not."""
-
-    def send() -> None:
-        for receiver, answer in signal.send_robust(sender=None, **arguments):
-            if isinstance(answer, Exception):
-                logger.error("receiver %r failed", receiver, exc_info=answer)
-
-    transaction.on_commit(send, using=using, robust=True)
+    transaction.on_commit(lambda: signal.send_robust(sender=None, **arguments), using=using, robust=True)
 
 
 def connect() -> None:
