@@ -133,4 +133,4 @@ def test_every_change_in_the_console_is_seen(settings: Any) -> None:
 def test_what_was_read_cannot_be_written() -> None:
     make("shop")
     with pytest.raises(TypeError):
-        read()["other"] = read()["shop"]  # type: ignore[index]
+        read()["other"] = read()["shop"]  # type: ignore[index]  # what the test is about

@@ -129,7 +129,11 @@ def test_networks_have_limits_of_their_own_for_each_endpoint() -> None:
     process = Process()
     assert process.requests(100) == process.requests(100, THERE) == 11  # 60 a minute: one, and ten seconds' worth
     assert process.requests(100, endpoint=Endpoint.INSTANCES) == 2
-    assert process.requests(100, endpoint=Endpoint.RENEWALS) == 100
+
+
+def test_where_there_is_no_limit_nobody_is_asked(database: Database) -> None:
+    with assertNumQueries(0, using=database.alias):
+        assert Process().requests(100, endpoint=Endpoint.RENEWALS) == 100
 
 
 def test_no_address_is_stored() -> None:
