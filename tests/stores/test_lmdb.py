@@ -203,7 +203,7 @@ def test_a_birth_that_fails_leaves_nothing_noted(
         patch.setattr(lmdb_store, "_open", fail)
         assert _use(reborn, "birth") is FirstUse.UNAVAILABLE
     assert (directory / "replay.note").read_bytes() == b""
-    assert _use(reborn, "birth") is FirstUse.FENCED
+    assert _use(reborn, "birth", READY + 1) is FirstUse.FENCED
     reborn.close()
 
 
@@ -297,8 +297,39 @@ def test_a_place_that_became_unsafe_is_not_opened_again_and_nothing_is_raised(
     assert [_use(store, name) for name in "abc"] == [FirstUse.UNAVAILABLE] * 3
     assert caplog.text.count("store.directory_unsafe") == 1  # and not once for every request
     directory.chmod(0o700)
+    assert _use(store, "a", READY + 1) is FirstUse.REPLAYED
+    assert _use(store, "b", READY + 1) is FirstUse.FIRST
+
+
+def test_after_a_failure_it_is_not_tried_again_for_a_tenth_of_a_second(store: LmdbReplayStore, directory: Path) -> None:
+    store.close()
+    directory.chmod(0o777)
+    assert _use(store, "a") is FirstUse.UNAVAILABLE
+    directory.chmod(0o700)
+    assert _use(store, "a", READY + 0.05) is FirstUse.UNAVAILABLE
+    assert _use(store, "a", READY + 0.1) is FirstUse.FIRST
+    assert _use(store, "b", READY + 0.1) is FirstUse.FIRST
+
+
+def test_a_clock_that_steps_back_does_not_put_off_the_next_try(store: LmdbReplayStore, directory: Path) -> None:
+    store.close()
+    directory.chmod(0o777)
+    assert _use(store, "a") is FirstUse.UNAVAILABLE
+    directory.chmod(0o700)
+    assert _use(store, "a", READY - 100) is FirstUse.FIRST
     assert _use(store, "a") is FirstUse.REPLAYED
-    assert _use(store, "b") is FirstUse.FIRST
+
+
+def test_a_record_that_is_none_is_unavailable(store: LmdbReplayStore, caplog: pytest.LogCaptureFixture) -> None:
+    store.close()
+    path = str(store._environment._data)
+    with (
+        lmdb.open(path, subdir=False, map_size=MEBIBYTE, lib_version=0) as environment,
+        environment.begin(write=True) as transaction,
+    ):
+        transaction.put(b"\0", b"no record")
+    assert _use(store, "a") is FirstUse.UNAVAILABLE
+    assert "proofs are refused" in caplog.text
 
 
 def test_a_place_that_cannot_be_made_is_unavailable(

@@ -350,11 +350,11 @@ def test_a_map_without_a_free_page_admits_nothing_and_recovers(
         assert answers[-100:] == [FirstUse.UNAVAILABLE] * 100
         assert caplog.text.count("MDB_MAP_FULL") == 1
         admitted = [str(n) for n, answer in enumerate(answers) if answer is FirstUse.FIRST]
-        assert {_use(small, name) for name in admitted} == {FirstUse.REPLAYED}
+        assert FirstUse.FIRST not in {_use(small, name, READY + 1) for name in admitted}
         reader.kill()
-    after = Counter(_use(small, f"after {n}") for n in range(1000))
-    assert after[FirstUse.FIRST] >= 999
-    assert {_use(small, name) for name in admitted} == {FirstUse.REPLAYED}
+    after = Counter(_use(small, f"after {n}", READY + 2) for n in range(1000))
+    assert after == {FirstUse.FIRST: 1000}
+    assert {_use(small, name, READY + 2) for name in admitted} == {FirstUse.REPLAYED}
 
 
 def test_a_reader_that_was_killed_does_not_fill_the_store(small: LmdbReplayStore) -> None:
@@ -362,7 +362,7 @@ def test_a_reader_that_was_killed_does_not_fill_the_store(small: LmdbReplayStore
         reader.kill()
     answers = Counter(_use(small, str(n), READY + n) for n in range(5000))
     assert set(answers) <= {FirstUse.FIRST, FirstUse.UNAVAILABLE}
-    assert answers[FirstUse.UNAVAILABLE] <= 1
+    assert answers[FirstUse.UNAVAILABLE] <= 1  # and with the next second it is tried again
 
 
 def test_whoever_opens_the_store_clears_away_the_readers_that_were_killed(small: LmdbReplayStore) -> None:

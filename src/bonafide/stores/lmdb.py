@@ -8,13 +8,18 @@ Expired keys are found by a sweep: every 32nd first use of a process looks at th
 looked at last, so that no request pays for another's backlog (some 30 us at most), and the tree holds
 about a seventh more than what is live.
 
-Measured against it, in process CPU time (one put alone is 1.2 us among 1 k keys, 2.2 us among 1 M):
-keys in buckets of `created` need no sweep, but a lookup in each bucket of the last 335 s, since a key is
-unique whatever its `created`; two buckets of 512 s cost the same and hold 2.5 times as much; four of
-128 s cost 2 us more at 1 M. A second tree by expiry costs a second path of pages copied for each put and
-each removal, and twice the space. Without `writemap` each commit is a handful of system calls: four
-times as slow. A finer record of the newest time than 1 s would write it on every call, and buys nothing:
-what is forgotten is judged by the record, what is fenced by the later of record and clock.
+Measured beside it, bare transactions in a steady state that forgets as much as it learns, in us of CPU at
+1 k and 1 M live keys, with what the million takes on disk:
+
+    one tree and a sweep                          2.6    4.8     87 MB
+    buckets of 512 s of `created`, 1 more lookup  3.0    9.0    174 MB
+    buckets of 128 s of `created`, 3 more         3.4   12.2     99 MB
+    a second tree by expiry                       3.6    7.8    148 MB
+
+(A key is unique whatever its `created`, so it is looked up in every bucket of the last 335 s.) Without
+`writemap` each commit is a handful of system calls: three to four times as slow. The newest time is
+recorded to the second; recording it on every call would buy nothing, because what is forgotten is judged by
+the record, and what is fenced by the later of record and clock.
 
 Flags. `sync=False`: nothing waits for the disk. A killed process loses nothing (the map belongs to the
 kernel, and a commit is the last of its writes); a killed system does, so the store is born again with
@@ -33,8 +38,9 @@ store is full when its keys take three quarters of the file: the default of 256 
 fresh proofs a second for ever. Only a proof whose signature held reaches the store, so to fill it takes
 genuine keys. A full store forgets nothing that is live: it sweeps on every call and answers `UNAVAILABLE`
 until there is room. The last quarter is for LMDB, which takes new pages to remove as well; it can run out
-only where a foreign reader (`mdb_dump`) keeps old ones from reuse. Such a call is undone and refused, and
-the store opened anew, which clears away readers that are dead. A store keeps the size that it was made
+only where a foreign reader (`mdb_dump`) keeps old ones from reuse. Such a call is undone and refused. After
+that, as after every other failure, the store is opened anew 0.1 s later, which clears away readers that are
+dead. A store keeps the size that it was made
 with; remove the directory to change it.
 
 Not claimed: anything against who may write to the directory. A process that is stopped inside the few
@@ -44,6 +50,7 @@ microseconds of its transaction makes all others wait: they admit nothing, and a
 from __future__ import annotations
 
 import logging
+import math
 import os
 import struct
 import threading
@@ -77,6 +84,7 @@ _HORIZON_BYTES: Final = 5
 
 _RECORD_EVERY_S: Final = 1.0
 _LOOK_EVERY_S: Final = 0.5
+_RETRY_AFTER_S: Final = 0.1
 _SWEEP_EVERY: Final = 32
 _SWEEP_KEYS: Final = 128
 
@@ -119,8 +127,8 @@ class LmdbReplayStore:
         with environment.lock:
             try:
                 return environment.remember(key, created, now)
-            except (lmdb.Error, OSError, ConfigurationError) as problem:
-                environment.give_up(problem)
+            except (lmdb.Error, OSError, ConfigurationError, struct.error) as problem:
+                environment.give_up(problem, now)
                 return FirstUse.UNAVAILABLE
 
     def close(self) -> None:
@@ -150,8 +158,11 @@ class _Environment:
         self._sweep_from: bytes | None = None
         self._full = False
         self._failing = False
+        self._failed_at = -math.inf
 
     def remember(self, key: bytes, created: int, now: float) -> FirstUse:
+        if self._failed_at <= now < self._failed_at + _RETRY_AFTER_S:
+            return FirstUse.UNAVAILABLE
         with self._opened(now).begin(write=True) as transaction:
             answer = self._record(transaction, key, created, now)
         if answer is not FirstUse.UNAVAILABLE:
@@ -215,7 +226,7 @@ class _Environment:
         finally:
             os.close(note)
         self._open, self._pid, self._looked_at = opened, os.getpid(), now
-        self._room = size * 3 // 4
+        self._room, self._failed_at = size * 3 // 4, -math.inf
         self._until_sweep, self._sweep_from, self._full = 0, None, False
         opened.reader_check()  # a process killed while it opened is a reader that would keep pages from reuse
         return opened
@@ -236,8 +247,9 @@ class _Environment:
     def _identity(self, boot: str) -> bytes | None:
         return directories.identity(self._data, beside=self._directory / _LOCK, boot=boot)
 
-    def give_up(self, problem: Exception) -> None:
-        """Say once what is wrong, and begin anew with the next use."""
+    def give_up(self, problem: Exception, now: float) -> None:
+        """Say once what is wrong, and begin anew a moment later: an attempt may cost a thousand times a use."""
+        self._failed_at = now
         self._log_once(f"does not work ({type(problem).__name__}: {problem})")
         self.close()
 
