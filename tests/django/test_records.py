@@ -144,12 +144,28 @@ def test_a_detail_is_one_short_line_of_ascii(process: Process, caplog: Any) -> N
     assert "\n" not in caplog.messages[0]
 
 
-def test_texts_longer_than_their_columns_are_cut(process: Process) -> None:
-    seen = Seen(method="GET", route="/" + "x" * 400, enforced=True, app_version="1" * 100)
-    record = process.recorder.refused(seen, proof.REPLAYED)
+def test_no_text_keeps_a_batch_from_being_written(process: Process) -> None:
+    hostile = "\x00\ud800\n" + "x" * 400
+    seen = Seen(method=hostile, route=hostile, enforced=True, app=hostile, app_version=hostile, instance=hostile)
+    record = process.recorder.refused(seen, proof.REPLAYED, hostile)
+    process.recorder.admitted(seen)
     process.recorder.flush()
     row = Refusal.objects.get(pk=record)
-    assert (len(row.route), len(row.app_version)) == (255, 64)
+    lengths = (len(row.route), len(row.app), len(row.app_version), len(row.instance or ""))
+    assert (row.method, *lengths) == ("OTHER", 255, 255, 64, 22)
+    assert row.route.startswith("\\x00\\ud800\\x0ax")
+    assert ObservedRoute.objects.count() == 2
+
+
+def test_a_thread_that_died_is_replaced(process: Process) -> None:
+    process.recorder.every = 300.0
+    dead = threading.Thread(target=int)
+    dead.start()
+    dead.join()
+    process.recorder._thread = dead
+    process.recorder.refused(SEEN, proof.REPLAYED)
+    assert process.recorder._thread is not dead
+    assert process.recorder._thread.is_alive()
 
 
 def test_the_log_line_has_reason_record_and_route(process: Process, caplog: Any) -> None:

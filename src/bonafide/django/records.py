@@ -25,7 +25,7 @@ from bonafide.codec import base64url
 from bonafide.django import conf
 from bonafide.django.models import ObservedRoute
 from bonafide.django.models import Refusal as RefusalRow
-from bonafide.django.models.fields import MAX_NAME
+from bonafide.django.models.fields import MAX_ID, MAX_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -124,16 +124,17 @@ class Recorder:
         `detail` must hold no secret, token, signature or header.
         """
         at, record = self._clock(), base64url.encode(self._random(_ID_BYTES))
+        seen = _fitting(seen)
         row = RefusalRow(
             id=record,
             at=at,
             environment=self.environment,
             app=seen.app,
             reason=reason.code,
-            detail=_line(detail)[:MAX_DETAIL],
-            method=_method(seen.method),
-            route=seen.route[:MAX_NAME],
-            app_version=seen.app_version[:MAX_VERSION],
+            detail=_line(detail, MAX_DETAIL),
+            method=seen.method,
+            route=seen.route,
+            app_version=seen.app_version,
             instance=seen.instance,
             enforced=seen.enforced,
         )
@@ -151,7 +152,7 @@ class Recorder:
         """Count a request that was admitted, so that refusals can be read as a share."""
         self._in_this_process()
         with self._lock:
-            self._count(seen, "", self._clock())
+            self._count(_fitting(seen), "", self._clock())
 
     def flush(self) -> None:
         """Write what has gathered. What the database does not take now waits for the next time."""
@@ -176,7 +177,7 @@ class Recorder:
             self._waiting, self._counts, self._thread = [], {}, None
             self._dropped = self._told = 0
             self._pid = os.getpid()
-        if self._thread is None and self.every is not None:
+        if self.every is not None and (self._thread is None or not self._thread.is_alive()):
             arguments = (weakref.ref(self), self.every)
             self._thread = threading.Thread(target=_write_on, args=arguments, name="bonafide-records", daemon=True)
             self._thread.start()
@@ -184,10 +185,10 @@ class Recorder:
     def _count(self, seen: Seen, reason: str, at: datetime) -> None:
         counted = _Counted(
             day=at.date(),
-            route=seen.route[:MAX_NAME],
-            method=_method(seen.method),
+            route=seen.route,
+            method=seen.method,
             app=seen.app,
-            app_version=seen.app_version[:MAX_VERSION],
+            app_version=seen.app_version,
             reason=reason,
             enforced=seen.enforced,
         )
@@ -277,13 +278,21 @@ def _log(row: RefusalRow) -> None:
     )
 
 
-def _method(text: str) -> str:
-    return text if text in _METHODS else _OTHER
+def _fitting(seen: Seen) -> Seen:
+    """Make every text fit its column: one row that a database refuses would keep all others from being written."""
+    return replace(
+        seen,
+        method=seen.method if seen.method in _METHODS else _OTHER,
+        route=_line(seen.route, MAX_NAME),
+        app=_line(seen.app, MAX_NAME),
+        app_version=_line(seen.app_version, MAX_VERSION),
+        instance=None if seen.instance is None else _line(seen.instance, MAX_ID),
+    )
 
 
-def _line(text: str) -> str:
-    """Keep a detail on its line: controls and what does not encode would forge or break log lines and rows."""
-    return text.encode("ascii", "backslashreplace").decode().translate(_CONTROLS)
+def _line(text: str, max_characters: int) -> str:
+    """Keep a text on its line: controls and what does not encode would forge or break log lines and rows."""
+    return text.encode("ascii", "backslashreplace").decode().translate(_CONTROLS)[:max_characters]
 
 
 _CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
