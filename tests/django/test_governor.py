@@ -103,6 +103,8 @@ def test_whoever_backs_off_waits_at_least_until_there_is_room() -> None:
     process = Process()
     assert process.requests(100, endpoint=Endpoint.INSTANCES) == 2  # 6 a minute: one, and one saved up
     assert process.governor.network(Endpoint.INSTANCES, HERE) == timedelta(seconds=10)
+    another = Process(NOW + timedelta(seconds=4))
+    assert another.governor.network(Endpoint.INSTANCES, HERE) == timedelta(seconds=6)
     process.now += timedelta(seconds=9, microseconds=999_999)
     assert process.requests(5, endpoint=Endpoint.INSTANCES) == 0
     process.now += timedelta(microseconds=1)

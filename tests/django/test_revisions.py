@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.db import OperationalError, connections, transaction
 from pytest_django.asserts import assertNumQueries
 
@@ -210,14 +211,54 @@ def test_a_child_made_by_fork_asks_anew_even_where_its_parent_was_asking(world: 
     assert world.copy.current() == "second"
 
 
-def test_an_event_loop_asks_in_a_thread_and_only_when_due(world: World) -> None:
-    async def story() -> tuple[str, str]:
-        first = await world.copy.acurrent()
-        world.value = "unseen"
-        return first, await world.copy.acurrent()
+def test_without_a_copy_all_wait_for_the_one_that_asks(world: World) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    answers: list[str] = []
+    read = world.read
 
-    assert asyncio.run(story()) == ("first", "first")
+    def slow(now: datetime, using: str) -> Reading[str]:
+        asked.set()
+        assert go_on.wait(30)
+        return read(now, using)
+
+    world.copy._read = slow
+
+    def ask() -> None:
+        try:
+            answers.append(world.copy.current())
+        finally:
+            connections.close_all()
+
+    first, second = (threading.Thread(target=ask) for _ in range(2))
+    first.start()
+    assert asked.wait(30)
+    second.start()
+    second.join(0.2)  # long enough to be refused, if it were
+    go_on.set()
+    for thread in (first, second):
+        thread.join()
+    assert answers == ["first", "first"]
     assert world.reads == 1
+
+
+def test_an_event_loop_asks_in_a_thread_and_only_when_due(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[str] = []
+
+    def watched(call: Callable[[], str]) -> Any:
+        used.append("thread")
+        return sync_to_async(call)
+
+    monkeypatch.setattr(revisions, "sync_to_async", watched)
+
+    async def story() -> list[str]:
+        seen = [await world.copy.acurrent()]
+        await sync_to_async(world.change)("second")
+        seen.append(await world.copy.acurrent())
+        world.seconds += EVERY
+        return [*seen, await world.copy.acurrent()]
+
+    assert asyncio.run(story()) == ["first", "first", "second"]
+    assert used == ["thread", "thread"]
 
 
 def test_a_failure_is_logged_by_its_kind_alone(world: World, caplog: Any) -> None:
