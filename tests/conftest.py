@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,11 @@ SHARED = ROOT.parent / "shared"
 settings.register_profile("bonafide", max_examples=10_000, derandomize=True, deadline=None, database=None)
 settings.register_profile("quick", max_examples=200, derandomize=True, deadline=None, database=None)
 settings.load_profile("quick")
+
+
+# A shell that starts the run in the background makes it ignore SIGINT, and so every server that a test stops by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class RequireProgram(Protocol):

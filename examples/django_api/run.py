@@ -47,6 +47,7 @@ def main() -> int:
     command = [sys.executable, "manage.py", "runserver", "--noreload", "--insecure", origin.removeprefix("http://")]
     server = subprocess.Popen(command, cwd=HERE, start_new_session=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started deaf to it
     try:
         tell(origin, passwords)
         stop = threading.Event()
