@@ -6,15 +6,16 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from django.db import IntegrityError, OperationalError, connections, transaction
 
-from bonafide.django import bans, signals
+from bonafide.django import bans, enrolment_store, signals
 from bonafide.django.bans import Act
 from bonafide.django.enrolment_store import AsyncDjangoEnrolmentStore, DjangoEnrolmentStore
-from bonafide.django.models import AttestKey, AuditEvent, AuditKind, BanScope, EvidenceRecord, Instance
+from bonafide.django.models import AttestKey, AuditEvent, AuditKind, BanScope, EvidenceRecord, Instance, SignKey
 from bonafide.ports import InstanceRecord, RegistrationRefusal, RenewalOutcome
 from bonafide.testing.enrolment_store import EnrolmentStoreSuite
 from bonafide.testing.enrolment_trial import (
@@ -126,6 +127,11 @@ class TestSuperseding(DjangoTrial):
         self.register(store, registration("a", challenge_digest=digest("again")))
         assert not AuditEvent.objects.exists()
 
+    def test_a_first_key_supersedes_nothing(self, store: DjangoEnrolmentStore) -> None:
+        self.enrolled(store, key_id=None, attest_key=None, format="none")
+        assert isinstance(self.register(store, reinstalled("a")), InstanceRecord)
+        assert not AuditEvent.objects.exists()
+
     def test_when_it_enrolled_first_survives_a_reinstall(self, store: DjangoEnrolmentStore) -> None:
         self.enrolled(store)
         self.register(store, replace(reinstalled("a"), verified_at=NOW + timedelta(days=1)))
@@ -138,6 +144,14 @@ class TestSuperseding(DjangoTrial):
             self.register(store, registration("b", instance=first.instance))
         assert self.found(store, first.instance) == first
         assert AttestKey.objects.count() == 1
+
+    def test_the_enrolment_of_an_instance_that_was_erased_is_not_answered(self, store: DjangoEnrolmentStore) -> None:
+        record = self.enrolled(store)
+        for model in (AttestKey, SignKey, Instance):
+            model._default_manager.all().delete()
+        assert self.register(store, registration("a")) is RegistrationRefusal.SUPERSEDED
+        assert isinstance(self.register(store, registration("a", challenge_digest=digest("new"))), InstanceRecord)
+        assert self.found(store, record.instance) == record
 
 
 class TestBans(DjangoTrial):
@@ -213,6 +227,13 @@ class TestTransactions(DjangoTrial):
         self.spend(store, taken)
         assert store.register(taken) is RegistrationRefusal.KEY_ID_TAKEN
         assert _everything() == before
+
+    def test_a_renewal_whose_row_changed_before_it_was_read_begins_anew(self) -> None:
+        row = Instance(pk="i", challenge_order=0, counter=0)
+        row.banned = False  # type: ignore[attr-defined]  # the annotation
+        record = cast("InstanceRecord", SimpleNamespace(instance="i", key_id=None))
+        late = renewal(record, 1, counter=None)
+        assert enrolment_store._why_not(row, late) is RenewalOutcome.CHALLENGE_SPENT
 
     def test_a_renewal_is_one_update_by_the_primary_key(self, store: DjangoEnrolmentStore, database: Database) -> None:
         record = self.enrolled(store)

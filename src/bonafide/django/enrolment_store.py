@@ -222,9 +222,11 @@ class _Registering:
         return str(key.instance_id)
 
     def _refuse_banned(self, *owners: str) -> None:
-        held = Q(scope=BanScope.INSTANCE, subject__in=owners) | Q(scope=BanScope.JKT, subject=self._new.jkt)
-        if self._new.key_id is not None:
-            held |= Q(scope=BanScope.KEY_ID, subject=self._new.key_id)
+        held = (
+            Q(scope=BanScope.INSTANCE, subject__in=owners)
+            | Q(scope=BanScope.JKT, subject=self._new.jkt)
+            | Q(scope=BanScope.KEY_ID, subject=self._new.key_id)  # no subject is NULL
+        )
         bans = Ban.objects.using(self._using).filter(held, Ban.stands(self._new.verified_at), **self._scope)
         if bans.exists():
             raise _Refused(RegistrationRefusal.BANNED)
