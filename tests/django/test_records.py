@@ -258,6 +258,14 @@ def test_a_child_made_by_fork_leaves_its_parents_records_to_its_parent(process: 
     assert Refusal.objects.get().pk == own
 
 
+def test_a_child_that_only_flushes_writes_nothing_of_its_parents(process: Process) -> None:
+    process.recorder.refused(SEEN, proof.REPLAYED)
+    process.recorder._pid = os.getppid()
+    process.recorder.flush()
+    assert not Refusal.objects.exists()
+    assert not ObservedRoute.objects.exists()
+
+
 def test_in_a_test_environment_no_thread_writes(process: Process) -> None:
     process.recorder.refused(SEEN, proof.REPLAYED)
     assert process.recorder._thread is None

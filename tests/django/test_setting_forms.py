@@ -24,4 +24,8 @@ def test_bounds_are_themselves_admitted() -> None:
 def test_words_name_the_bounds() -> None:
     assert forms.whole(least=1, most=3).words == "a whole number, at least 1, at most 3"
     assert forms.whole(least=1).words == "a whole number, at least 1"
+    seconds = timedelta(seconds=1)
+    assert forms.duration(least=seconds).words == "a timedelta or whole seconds, at least 0:00:01"
+    bounded = forms.duration(least=seconds, most=2 * seconds)
+    assert bounded.words == "a timedelta or whole seconds, at least 0:00:01, at most 0:00:02"
     assert forms.optional(forms.whole(least=1)).words == "a whole number, at least 1; or None"

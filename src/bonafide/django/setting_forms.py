@@ -120,7 +120,7 @@ def _network(value: object) -> Network:
 
 def _replay_store(value: object) -> ReplayStoreAddress:
     kind, _, place = _text(value).partition(":")
-    if kind == "memory" and value == "memory:":
+    if value == "memory:":
         return ReplayStoreAddress(kind="memory")
     if kind == "lmdb":
         return ReplayStoreAddress(kind="lmdb", path=_path(place))
