@@ -21,6 +21,9 @@ from bonafide.django.models import (
     EvidenceRecord,
     Identity,
     Instance,
+    Opening,
+    RegisteredGate,
+    SealedSecret,
     SignKey,
     SpentChallenge,
 )
@@ -170,6 +173,9 @@ def test_rows_name_themselves_without_what_they_hide(instance: Instance) -> None
     assert str(Identity(app=app, name="A.b")) == "A.b"
     assert str(DebugSecret(app=app, name="ci")) == "ci of shop (test)"
     assert str(Ban(scope="jkt", subject="key")) == "jkt key"
+    assert str(RegisteredGate(name="gate-1")) == "gate-1"
+    assert str(Opening(route="/api/*")) == "/api/*"
+    assert str(SealedSecret(name="shop/signing")) == "shop/signing"
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
@@ -183,5 +189,8 @@ def test_every_row_of_a_deployment_carries_its_app_and_environment(model: Any) -
         "Revision": {"environment"},
         "SpentChallenge": {"challenge_digest"},
         "GovernorBucket": {"name"},
+        "RegisteredGate": {"audience", "environment"},  # a gate serves an API, whichever apps call it
+        "Opening": {"environment"},
+        "SealedSecret": {"environment"},
     }
     assert names >= otherwise.get(model.__name__, {"app", "environment"})

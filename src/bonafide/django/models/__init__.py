@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from bonafide.django.models.bans import Ban, BanScope, Revision
 from bonafide.django.models.bindings import CredentialBinding
+from bonafide.django.models.gates import Opening, RegisteredGate
 from bonafide.django.models.identities import App, DebugSecret, Identity
 from bonafide.django.models.instances import AttestKey, EvidenceRecord, Instance, SignKey, SpentChallenge
 from bonafide.django.models.journal import AuditEvent, AuditKind, GovernorBucket, ObservedRoute, Refusal
+from bonafide.django.models.sealed_secrets import SealedSecret
 
 __all__ = [
     "App",
@@ -30,8 +32,11 @@ __all__ = [
     "Identity",
     "Instance",
     "ObservedRoute",
+    "Opening",
     "Refusal",
+    "RegisteredGate",
     "Revision",
+    "SealedSecret",
     "SignKey",
     "SpentChallenge",
 ]
