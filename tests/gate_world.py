@@ -12,7 +12,7 @@ from bonafide.admission import AttestationMemory, Gate
 from bonafide.client_attestation import ClientAttestation, issue
 from bonafide.codec import base64url, jwk
 from bonafide.http import HttpRequest, Origin
-from bonafide.keys import SigningKey, VerificationKey
+from bonafide.keys import PublishedKey, SigningKey
 from bonafide.proof.content_digest import NO_BODY
 from bonafide.proof.http_signature import HardwareSigner, SessionSigner, sign
 from bonafide.routes import RouteTable, parse_rules
@@ -36,14 +36,19 @@ canaries.plant("bearer", BEARER)
 SID = bytes(range(16))
 
 
+def published(app: str) -> dict[str, PublishedKey]:
+    """Return the issuer's key, published as that of `app`."""
+    return {ISSUER_KEY.kid: PublishedKey(app=app, key=ISSUER_KEY.public)}
+
+
 @dataclass
 class HeldKeys:
     """The keys of one app and environment, as a gate holds them."""
 
-    published: dict[str, VerificationKey] = field(default_factory=lambda: {ISSUER_KEY.kid: ISSUER_KEY.public})
+    published: dict[str, PublishedKey] = field(default_factory=lambda: published("shop"))
     secrets: dict[str, bytes] = field(default_factory=lambda: {"20261101-a": GATE_SECRET})
 
-    def find(self, kid: str, now: datetime) -> VerificationKey | None:
+    def find(self, kid: str, now: datetime) -> PublishedKey | None:
         """Return the published key."""
         del now
         return self.published.get(kid)

@@ -44,6 +44,7 @@ from tests.gate_world import (
     HeldKeys,
     claims,
     gate,
+    published,
     request,
     session_signer,
     token,
@@ -179,7 +180,7 @@ def test_two_attestations_joined_by_the_server_are_denied() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"app": "other"}, attestation_reasons.APP_REFUSED),
+        ({"app": "other"}, attestation_reasons.KEY_OF_ANOTHER_APP),
         ({"environment": EvidenceEnvironment.DEVELOPMENT}, attestation_reasons.ENVIRONMENT_REFUSED),
         ({"environment": EvidenceEnvironment.DEBUG}, attestation_reasons.ENVIRONMENT_REFUSED),
         ({"issuer": "https://evil.example"}, attestation_reasons.ISSUER_MISMATCH),
@@ -197,11 +198,20 @@ def test_attestation_that_this_gate_does_not_admit_is_denied(changes: dict[str, 
 
 def test_app_and_environment_are_denied_before_the_proof_is_looked_at() -> None:
     """PROTOCOL section 3: refused before the proof."""
-    for changes, reason in (
-        ({"app": "other"}, attestation_reasons.APP_REFUSED),
-        ({"environment": EvidenceEnvironment.DEBUG}, attestation_reasons.ENVIRONMENT_REFUSED),
-    ):
-        denied(with_headers(request(attestation=token(**changes)), signature="nonsense"), reason)
+    nonsense = with_headers(request(), signature="nonsense")
+    denied(nonsense, attestation_reasons.APP_REFUSED, gate(apps=frozenset(["other"])))
+    debug = token(environment=EvidenceEnvironment.DEBUG)
+    denied(with_headers(request(attestation=debug), signature="nonsense"), attestation_reasons.ENVIRONMENT_REFUSED)
+
+
+def test_another_app_of_the_same_service_is_denied_where_it_is_not_admitted() -> None:
+    at = gate(keys=HeldKeys(published=published("other")))
+    denied(request(attestation=token(app="other")), attestation_reasons.APP_REFUSED, at)
+
+
+def test_one_apps_key_makes_no_client_attestation_of_another() -> None:
+    at = gate(apps=frozenset(["shop", "other"]))
+    denied(request(attestation=token(app="other")), attestation_reasons.KEY_OF_ANOTHER_APP, at)
 
 
 def test_gate_of_staging_admits_what_its_operator_named() -> None:
@@ -267,7 +277,7 @@ def test_remembered_attestation_skips_its_signature_only() -> None:
 
 def test_refused_attestation_is_not_remembered() -> None:
     at = gate()
-    denied(request(attestation=token(app="other")), attestation_reasons.APP_REFUSED, at)
+    denied(request(attestation=token(app="other")), attestation_reasons.KEY_OF_ANOTHER_APP, at)
     denied(
         request(attestation=token(environment=EvidenceEnvironment.DEBUG)), attestation_reasons.ENVIRONMENT_REFUSED, at
     )

@@ -15,6 +15,7 @@ from bonafide.admission import Admitted, AttestationMemory, Gate, PendingAdmissi
 from bonafide.challenge import Purpose
 from bonafide.codec import base64url
 from bonafide.http import HttpRequest
+from bonafide.keys import PublishedKey
 from bonafide.ports import FirstUse
 from bonafide.proof.content_digest import NO_BODY
 from bonafide.proof.http_signature import SessionSigner, sign
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from bonafide.keys import KeyRing, VerificationKey
+    from bonafide.keys import KeyRing
     from bonafide.testing.client import AppClient
     from bonafide.testing.device import Enrolled
 
@@ -48,8 +49,9 @@ class _HeldKeys:
 
     ring: KeyRing
 
-    def find(self, kid: str, now: datetime) -> VerificationKey | None:
-        return self.ring.find(kid, now)
+    def find(self, kid: str, now: datetime) -> PublishedKey | None:
+        key = self.ring.find(kid, now)
+        return None if key is None else PublishedKey(app="shop", key=key)
 
     def secret(self, kid: str, now: datetime) -> bytes | None:
         return self.ring.secret(kid, now)

@@ -21,7 +21,7 @@ from bonafide.terms import EvidenceEnvironment, Platform, Tier
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bonafide.keys import SigningKey, VerificationKey
+    from bonafide.keys import PublishedKey, SigningKey
 
 TYPE: Final = "oauth-client-attestation+jwt"
 MAX_BYTES: Final = 4096
@@ -63,8 +63,8 @@ class ClientAttestation:
 class VerificationKeys(Protocol):
     """Where a gate finds signing keys; it may refresh them for an unknown `kid`, at most once in 10 s."""
 
-    def find(self, kid: str, now: datetime) -> VerificationKey | None:
-        """Return the key of this id that is published at `now`, or None."""
+    def find(self, kid: str, now: datetime) -> PublishedKey | None:
+        """Return the key of this id that is published at `now`, and whose it is, or None."""
         ...
 
 
@@ -97,9 +97,9 @@ def issue_for_authorization_server(claims: ClientAttestation, *, key: SigningKey
 def verify(token: str, *, issuer: str, audience: str, keys: VerificationKeys, now: datetime) -> ClientAttestation:
     """Verify a client attestation for a gate of `issuer` and `audience` (RFC 7515 section 5.2, RFC 8725).
 
-    Proves that the service issued these claims, that they are meant for this audience, and that `now` lies
-    before `exp`. Does not prove that the sender holds the key, that the instance is not banned, nor
-    that its app and environment are admitted here.
+    Proves that the service issued these claims with a key of the app that they name, that they are meant for
+    this audience, and that `now` lies before `exp`. Does not prove that the sender holds the key, that the
+    instance is not banned, nor that its app and environment are admitted here.
 
     Raises `MalformedEvidence` and `VerificationFailed` (`client_attestation.*`).
     """
@@ -110,14 +110,16 @@ def verify(token: str, *, issuer: str, audience: str, keys: VerificationKeys, no
     kid = jws.header.get("kid")
     if jws.header != {"alg": "ES256", "typ": TYPE, "kid": kid} or not isinstance(kid, str):
         raise VerificationFailed(reasons.HEADER_REFUSED)
-    key = keys.find(kid, now)
-    if key is None:
+    published = keys.find(kid, now)
+    if published is None:
         raise VerificationFailed(reasons.KEY_UNKNOWN)
     try:
-        payload = verify_es256(jws, key.public_key)
+        payload = verify_es256(jws, published.key.public_key)
     except VerificationFailed:
         raise VerificationFailed(reasons.SIGNATURE_INVALID) from None
     claims = _parse_claims(payload)
+    if claims.app != published.app:
+        raise VerificationFailed(reasons.KEY_OF_ANOTHER_APP, claims.app)
     if claims.issuer != issuer:
         raise VerificationFailed(reasons.ISSUER_MISMATCH)
     if claims.audience != audience:

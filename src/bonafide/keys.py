@@ -57,6 +57,14 @@ class VerificationKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedKey:
+    """A published key, and the app whose client attestations it may sign; it signs for no other."""
+
+    app: str
+    key: VerificationKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
     """A key that signs client attestations of one app and environment."""
 

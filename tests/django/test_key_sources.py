@@ -13,6 +13,7 @@ from bonafide.appraisal import App, Identity
 from bonafide.django import conf
 from bonafide.django.key_sources import GateKeys, KeySources
 from bonafide.errors import ConfigurationError, VerificationFailed
+from bonafide.keys import PublishedKey
 from bonafide.reasons import configuration
 from bonafide.reasons import store as reasons
 
@@ -60,7 +61,7 @@ def test_a_gate_finds_the_keys_of_its_apps_and_of_no_other(sources: KeySources) 
     shop, bank = sources.ring("shop", NOW), sources.ring("bank", NOW)
     gate = GateKeys(sources, frozenset(["shop"]))
     mine, foreign = shop.signing_key(NOW).kid, bank.signing_key(NOW).kid
-    assert gate.find(mine, NOW) == shop.signing_key(NOW).public
+    assert gate.find(mine, NOW) == PublishedKey(app="shop", key=shop.signing_key(NOW).public)
     assert gate.find(foreign, NOW) is None
     secret = shop.gate_key(AUDIENCE, NOW)
     assert gate.secret(secret.kid, NOW) == secret.secret
@@ -71,7 +72,9 @@ def test_a_gate_of_two_apps_finds_the_keys_of_both(sources: KeySources) -> None:
     gate = GateKeys(sources, frozenset(["shop", "bank"]))
     for name in ("shop", "bank"):
         ring = sources.ring(name, NOW)
-        assert gate.find(ring.signing_key(NOW).kid, NOW) is not None
+        found = gate.find(ring.signing_key(NOW).kid, NOW)
+        assert found is not None
+        assert found.app == name
         assert gate.secret(ring.gate_key(AUDIENCE, NOW).kid, NOW) is not None
 
 

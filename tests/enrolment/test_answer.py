@@ -16,7 +16,7 @@ from bonafide.codec.jose import parse_jws
 from bonafide.codec.jwk import from_public
 from bonafide.enrolment import issue_challenge
 from bonafide.errors import VerificationFailed
-from bonafide.keys import MAX_TOKEN_LIFETIME
+from bonafide.keys import MAX_TOKEN_LIFETIME, PublishedKey
 from bonafide.reasons import client_attestation as attestation_reasons
 from bonafide.reasons import session as session_reasons
 from bonafide.session import Session, open_session, session_key
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bonafide.enrolment import Enrolled
-    from bonafide.keys import KeyRing, VerificationKey
+    from bonafide.keys import KeyRing
 
 
 @pytest.fixture
@@ -51,11 +51,12 @@ def world() -> World:
 class _Published:
     """The keys that a gate of the shop holds."""
 
-    def __init__(self, ring: KeyRing, now: datetime) -> None:
-        self._ring, self._now = ring, now
+    def __init__(self, ring: KeyRing, now: datetime, app: str) -> None:
+        self._ring, self._now, self._app = ring, now, app
 
-    def find(self, kid: str, now: datetime | None = None) -> VerificationKey | None:
-        return self._ring.find(kid, now or self._now)
+    def find(self, kid: str, now: datetime | None = None) -> PublishedKey | None:
+        key = self._ring.find(kid, now or self._now)
+        return None if key is None else PublishedKey(app=self._app, key=key)
 
 
 def _ring(world: World, name: str = "shop") -> KeyRing:
@@ -65,7 +66,7 @@ def _ring(world: World, name: str = "shop") -> KeyRing:
 
 def _taken(world: World, enrolled: Enrolled, *, audience: str = AUDIENCE, name: str = "shop") -> ClientAttestation:
     """Return the client attestation as a gate takes it."""
-    keys = _Published(_ring(world, name), world.now)
+    keys = _Published(_ring(world, name), world.now, name)
     return client_attestation.verify(
         enrolled.client_attestation, issuer=ISSUER, audience=audience, keys=keys, now=world.now
     )

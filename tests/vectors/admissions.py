@@ -58,6 +58,7 @@ class Case:
     revoked: list[str] = field(default_factory=list)
     gate: dict[str, object] = field(default_factory=dict)
     edit: Callable[[dict[str, Any]], None] | None = None
+    owner: str = "shop"
 
     def input(self) -> dict[str, object]:
         """Sign the request, and lay out everything that the gate sees. `edit` comes after signing."""
@@ -92,7 +93,7 @@ class Case:
             "apps": ["shop"],
             "environments": ["production"],
             "routes": self.rules,
-            "keys": {ISSUER_KEY.kid: jwk.from_public(ISSUER_KEY.private_key.public_key())},
+            "keys": {ISSUER_KEY.kid: {"app": self.owner, "jwk": jwk.from_public(ISSUER_KEY.private_key.public_key())}},
             "gate_keys": {"20261101-a": encode(GATE_SECRET)},
             "revoked": self.revoked,
             **self.gate,
@@ -211,7 +212,7 @@ def _attestations() -> Iterator[Vector]:
     changes: dict[str, tuple[str, dict[str, Any], str]] = {
         "issuer": ("issuer_mismatch", {"issuer": "https://api.example.com/bonafide/v1/"}, "iss with a slash more"),
         "audience": ("audience_mismatch", {"audience": "https://api.example.org"}, "For another API"),
-        "app": ("app_refused", {"app": "other"}, "Another app of the same service"),
+        "app": ("key_of_another_app", {"app": "other"}, "One app named, signed by another app's key"),
         "development": ("environment_refused", {"environment": EvidenceEnvironment.DEVELOPMENT}, "Development"),
         "debug": ("environment_refused", {"environment": EvidenceEnvironment.DEBUG}, "Debug evidence"),
         "expired": ("expired", {"expires_at": NOW}, "Ends now"),
@@ -219,6 +220,13 @@ def _attestations() -> Iterator[Vector]:
     }
     for name, (expect, change, comment) in changes.items():
         yield vector(f"{area}/{name}", comment, f"{area}.{expect}", held=claims(**change))
+    yield vector(
+        f"{area}/other_app",
+        "Another app of the same service",
+        f"{area}.app_refused",
+        held=claims(app="other"),
+        owner="other",
+    )
     yield vector(f"{area}/good_future", "Issued in five seconds", held=claims(issued_at=NOW + timedelta(seconds=5)))
     yield vector(f"{area}/good_last_second", "One second left", held=claims(expires_at=NOW + timedelta(seconds=1)))
     for name, banned in (("instance", claims().instance), ("key", JKT)):

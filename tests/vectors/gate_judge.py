@@ -9,7 +9,7 @@ from bonafide.admission import AttestationMemory, Denied, Exempt, Gate, PendingA
 from bonafide.codec.jwk import parse_public
 from bonafide.errors import VerificationFailed
 from bonafide.http import HttpRequest, Origins
-from bonafide.keys import VerificationKey
+from bonafide.keys import PublishedKey, VerificationKey
 from bonafide.ports import FirstUse
 from bonafide.proof.content_digest import digest_of, verify_digest
 from bonafide.proof.http_signature import parse_proof, parse_request_line
@@ -55,7 +55,10 @@ def judge_request(vector: Vector) -> Mapping[str, object]:
 
 
 def _gate(configured: Mapping[str, Any]) -> Gate:
-    keys = {kid: VerificationKey(kid=kid, public_key=parse_public(jwk)) for kid, jwk in configured["keys"].items()}
+    keys = {
+        kid: PublishedKey(app=key["app"], key=VerificationKey(kid=kid, public_key=parse_public(key["jwk"])))
+        for kid, key in configured["keys"].items()
+    }
     secrets = {kid: base64.b64decode(secret) for kid, secret in configured["gate_keys"].items()}
     return Gate(
         issuer=configured["issuer"],

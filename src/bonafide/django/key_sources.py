@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from bonafide.challenge import KEY_BYTES, ChallengeKey
 from bonafide.errors import ConfigurationError, VerificationFailed
+from bonafide.keys import PublishedKey
 from bonafide.reasons import configuration
 from bonafide.reasons import store as reasons
 from bonafide.stores import private_files
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from bonafide.appraisal import App
     from bonafide.django.conf import Settings
-    from bonafide.keys import KeyRing, ServiceKey, ServiceRing, VerificationKey
+    from bonafide.keys import KeyRing, ServiceKey, ServiceRing
 
 logger: Final = logging.getLogger("bonafide.keys")
 
@@ -93,20 +94,25 @@ class GateKeys:
 
     def __init__(self, sources: KeySources, apps: frozenset[str]) -> None:
         """Take the apps that are admitted."""
-        self._files = [sources.of(app) for app in sorted(apps)]
+        self._files = {app: sources.of(app) for app in sorted(apps)}
 
-    def find(self, kid: str, now: datetime) -> VerificationKey | None:
-        """Return the published signing key of this id, or None.
+    def find(self, kid: str, now: datetime) -> PublishedKey | None:
+        """Return the published signing key of this id and the app that it signs for, or None.
 
         Raises `VerificationFailed` (`store.copy_stale`) where key files have become unreadable.
         """
         with _unreadable_refuses():
-            return next((key for files in self._files if (key := files.find(kid, now)) is not None), None)
+            for app, files in self._files.items():
+                key = files.find(kid, now)
+                if key is not None:
+                    return PublishedKey(app=app, key=key)
+        return None
 
     def secret(self, kid: str, now: datetime) -> bytes | None:
         """Return the gate key of this id while tokens may name it, else None. Raises as `find`."""
         with _unreadable_refuses():
-            return next((secret for files in self._files if (secret := files.secret(kid, now)) is not None), None)
+            secrets_found = (files.secret(kid, now) for files in self._files.values())
+            return next((secret for secret in secrets_found if secret is not None), None)
 
 
 @contextmanager

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from bonafide.django.bans import Revocations
     from bonafide.django.conf import Settings
     from bonafide.evidence.debug import UnsafeDebugEvidence
-    from bonafide.keys import VerificationKey
+    from bonafide.keys import PublishedKey
     from bonafide.ports import ReplayStore
     from bonafide.routes import RouteTable
 
@@ -169,7 +169,7 @@ class Runtime:
 class _Unknown:
     """Keys and bans of a gate that cannot read who its apps are and who is banned: unknown means no."""
 
-    def find(self, kid: str, now: datetime) -> VerificationKey | None:
+    def find(self, kid: str, now: datetime) -> PublishedKey | None:
         del kid, now
         _refuse_unknown()
 

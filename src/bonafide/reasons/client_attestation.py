@@ -47,6 +47,16 @@ KEY_UNKNOWN: Final = Reason(
     action=Action.RENEW,
 )
 
+KEY_OF_ANOTHER_APP: Final = Reason(
+    code="client_attestation.key_of_another_app",
+    meaning="The JWT names one app and is signed by the key of another.",
+    honest_cause="Key files that were copied from one app's directory to another's.",
+    likely_attack="Who holds one app's signing key, making client attestations of another app of the same service.",
+    remedy="Replace the signing key whose id the JWT names: it signs what it must not.",
+    spec="PROTOCOL section 1",
+    action=Action.RENEW,
+)
+
 SIGNATURE_INVALID: Final = Reason(
     code="client_attestation.signature_invalid",
     meaning="The JWS signature does not verify.",
