@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from bonafide.codec import base64url, jose, json, jwe, jwk
+from bonafide.codec import base64url, json, jwe, pinned_jws
 from bonafide.errors import MalformedEvidence, Misuse, VerificationFailed
 from bonafide.keys import MAX_TOKEN_LIFETIME, PRIVATE_KEY_OCTETS, private_key_from
+from bonafide.reasons import jose as jose_reasons
 from bonafide.reasons import session as reasons
 
 if TYPE_CHECKING:
@@ -103,8 +104,7 @@ def issue_session(
         raise Misuse(reasons.DERIVATION_MISUSED, "sid or key")
     if not timedelta(seconds=1) <= lifetime <= MAX_TOKEN_LIFETIME:
         raise Misuse(reasons.DERIVATION_MISUSED, "lifetime")
-    header = {"alg": "ES256", "typ": TYPE, "jwk": jwk.from_public(service_key.private_key.public_key())}
-    signed = jose.sign_es256(header, json.dump(_claims(session)), service_key.private_key)
+    signed = pinned_jws.sign(json.dump(_claims(session)), typ=TYPE, key=service_key.private_key)
     return jwe.encrypt(
         signed.encode("ascii"),
         recipient=recipient,
@@ -166,19 +166,18 @@ def _unseal(token: str, agree_key: ec.EllipticCurvePrivateKey) -> str:
 def _verify_signature(signed: str, pinned: Collection[str]) -> bytes:
     """Return the payload of the inner JWS, proven to be signed by a pinned key."""
     try:
-        jws = jose.parse_jws(signed, max_bytes=MAX_BYTES)
-        service_jwk = jws.header.get("jwk")
-        if jws.header != {"alg": "ES256", "typ": TYPE, "jwk": service_jwk} or not isinstance(service_jwk, dict):
-            raise VerificationFailed(reasons.HEADER_REFUSED, "inside")
-        public_key = jwk.parse_public(service_jwk)
+        return pinned_jws.verify(signed, typ=TYPE, pinned=pinned, max_bytes=MAX_BYTES)
     except MalformedEvidence as error:
         raise MalformedEvidence(reasons.MALFORMED, f"inside: {error.reason.code}") from None
-    if jwk.thumbprint(jwk.from_public(public_key)) not in pinned:
-        raise VerificationFailed(reasons.SERVICE_KEY_NOT_PINNED)
-    try:
-        return jose.verify_es256(jws, public_key)
-    except VerificationFailed:
-        raise VerificationFailed(reasons.SIGNATURE_INVALID) from None
+    except VerificationFailed as error:
+        raise VerificationFailed(_INSIDE[error.reason], "inside") from None
+
+
+_INSIDE: Final = {
+    jose_reasons.HEADER_REFUSED: reasons.HEADER_REFUSED,
+    jose_reasons.SIGNER_NOT_PINNED: reasons.SERVICE_KEY_NOT_PINNED,
+    jose_reasons.SIGNATURE_INVALID: reasons.SIGNATURE_INVALID,
+}
 
 
 def _claims(session: Session) -> dict[str, object]:

@@ -31,10 +31,13 @@ AREAS: Final = (
     "enrolment",
     "jose",
     "misuse",
+    "opening",
     "proof",
+    "provision",
     "request",
     "route",
     "session",
+    "statement",
     "store",
 )
 

@@ -96,6 +96,15 @@ SIGNATURE_INVALID: Final = Reason(
     spec="RFC 7515 section 5.2; RFC 7518 sections 3.2 and 3.4",
 )
 
+SIGNER_NOT_PINNED: Final = Reason(
+    code="jose.signer_not_pinned",
+    meaning="The key that a JWS brings along has a thumbprint which its verifier does not pin.",
+    honest_cause="The service's key was replaced, or the verifier was set up for another service.",
+    likely_attack="A token by a key of the sender's choice.",
+    remedy="Pin the thumbprints of this service's key and of its spare.",
+    spec="RFC 7515 section 4.1.3; PROTOCOL section 1",
+)
+
 JWE_MALFORMED: Final = Reason(
     code="jose.jwe_malformed",
     meaning="The token is not a compact JWE in our form: five parts, no encrypted key, 12 octets of IV, 16 of tag.",

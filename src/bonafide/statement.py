@@ -1,0 +1,222 @@
+"""What a gate tells the API behind it: one header, about one request (PROTOCOL section 7).
+
+    Bonafide-Admission: <JWS, HS256, by a key that one gate and one API share>
+
+The statement carries method, authority, target and body digest of the request it is about, and who sent it. An
+API that compares them with the request in hand need not trust what lies between gate and API, nor
+where a connection comes from. It travels on the inner side only: no client ever sees one.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from bonafide.codec import base64url, json
+from bonafide.codec.jose import parse_jws, sign_hs256, verify_hs256
+from bonafide.errors import MalformedEvidence, Misuse, VerificationFailed
+from bonafide.proof.http_signature import CLIENT_ATTESTATION
+from bonafide.reasons import jose as jose_reasons
+from bonafide.reasons import statement as reasons
+from bonafide.terms import EvidenceEnvironment, ProofKind, Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from bonafide.http import HttpRequest
+
+HEADER: Final = "bonafide-admission"
+TYPE: Final = "bonafide-admission+jwt"
+KEY_OCTETS: Final = 32
+LIFETIME_S: Final = 10
+MAX_AHEAD_S: Final = 5
+MAX_BYTES: Final = 16 * 1024
+"""Room for the largest target in base64url, and then some."""
+
+_ABOUT: Final = ("method", "authority", "target", "route", "client", "record")
+_WHO: Final = ("inst", "jkt", "app", "ident", "ver", "att")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """The instance that signed the request, as the gate verified it.
+
+    `attestation` is the SHA-256 (base64url) of the client attestation's text: who holds a text of this
+    digest may read from it what the gate verified. `digest` is the covered Content-Digest header value.
+    """
+
+    instance: str
+    jkt: str
+    app: str
+    identity: str
+    environment: EvidenceEnvironment
+    tier: Tier
+    proof: ProofKind
+    app_version: str
+    warnings: tuple[str, ...]
+    digest: str
+    attestation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A gate's word about one request.
+
+    `sender` is None where nothing was admitted: a route that asks for no proof, or one that only
+    observes. `route` is the pattern of the rule and `client` whom that rule is for (`app`, `browser`, `open`);
+    `record` is the id under which the operator finds the request.
+    """
+
+    method: str
+    authority: str
+    target: str
+    route: str
+    client: str
+    record: str
+    issued_at: datetime
+    sender: Sender | None
+
+    @property
+    def admitted(self) -> bool:
+        """Whether an instance proved this request."""
+        return self.sender is not None
+
+
+def digest_of_attestation(token: str) -> str:
+    """Return what `Sender.attestation` says of a client attestation's text.
+
+    Raises `UnicodeEncodeError` never: what is not ASCII is taken as its UTF-8, and no gate verified such a text.
+    """
+    return base64url.encode(sha256(token.encode("utf-8", "surrogatepass")).digest())
+
+
+def issue(statement: Statement, *, key: bytes) -> str:
+    """Return the header's value. `key` is 32 octets, shared by one gate and one API.
+
+    Raises `Misuse` (`jose.key_unfit`).
+    """
+    if len(key) != KEY_OCTETS:
+        raise Misuse(jose_reasons.KEY_UNFIT, "not 32 octets")
+    body: dict[str, object] = {
+        "admitted": statement.sender is not None,
+        "method": statement.method,
+        "authority": statement.authority,
+        "target": statement.target,
+        "route": statement.route,
+        "client": statement.client,
+        "record": statement.record,
+        "iat": int(statement.issued_at.timestamp()),
+    }
+    sender = statement.sender
+    if sender is not None:
+        body["sender"] = {
+            "inst": sender.instance,
+            "jkt": sender.jkt,
+            "app": sender.app,
+            "ident": sender.identity,
+            "env": sender.environment,
+            "tier": sender.tier,
+            "proof": sender.proof,
+            "ver": sender.app_version,
+            "warn": sender.warnings,
+            "digest": sender.digest,
+            "att": sender.attestation,
+        }
+    return sign_hs256(_JOSE_HEADER, json.dump(body), key)
+
+
+def verify(token: str | None, *, keys: Collection[bytes], request: HttpRequest, now: datetime) -> Statement:
+    """Verify the statement that came with `request`; `keys` are 32 octets each, two while one is replaced.
+
+    Proves that a gate which shares one of `keys` said this, not more than 10 s ago, of a request with this method,
+    authority and target; and where it names a sender, that the client attestation in hand is the one that the
+    gate verified. Does not prove that the body has the covered digest (whoever reads it compares), that the
+    headers which the proof does not cover are those that the gate saw, nor that the statement is used once.
+
+    Raises `MalformedEvidence` (`statement.malformed`) and `VerificationFailed` (the other reasons of `statement`).
+    """
+    if not token:
+        raise VerificationFailed(reasons.MISSING)
+    statement = _parse(_authentic(token, keys))
+    age = now.timestamp() - statement.issued_at.timestamp()
+    if not -MAX_AHEAD_S <= age <= LIFETIME_S:
+        raise VerificationFailed(reasons.STALE, f"{age:.0f} s old")
+    said = (statement.method, statement.authority, statement.target)
+    if said != (request.method, request.origin.authority, request.target):
+        raise VerificationFailed(reasons.REQUEST_MISMATCH)
+    if statement.sender is not None:
+        attestation = digest_of_attestation(request.headers.get(CLIENT_ATTESTATION, ""))
+        if not hmac.compare_digest(attestation, statement.sender.attestation):
+            raise VerificationFailed(reasons.ATTESTATION_MISMATCH)
+    return statement
+
+
+_JOSE_HEADER: Final = {"alg": "HS256", "typ": TYPE}
+
+
+def _authentic(token: str, keys: Collection[bytes]) -> bytes:
+    try:
+        jws = parse_jws(token, max_bytes=MAX_BYTES)
+    except MalformedEvidence as error:
+        raise MalformedEvidence(reasons.MALFORMED, error.reason.code) from None
+    if jws.header != _JOSE_HEADER:
+        raise MalformedEvidence(reasons.MALFORMED, "header")
+    for key in keys:
+        try:
+            return verify_hs256(jws, key)
+        except VerificationFailed:
+            continue
+    raise VerificationFailed(reasons.SIGNATURE_INVALID)
+
+
+def _parse(payload: bytes) -> Statement:
+    try:
+        body = json.parse_object(payload, max_bytes=MAX_BYTES)
+        admitted, sender = body.pop("admitted"), body.pop("sender", None)
+        issued = body.pop("iat")
+        if type(admitted) is not bool or admitted is not (sender is not None) or type(issued) is not int:
+            raise TypeError
+        texts = _texts(body, _ABOUT)
+        return Statement(
+            **dict(zip(_ABOUT, texts, strict=True)),
+            issued_at=datetime.fromtimestamp(issued, UTC),
+            sender=None if sender is None else _parse_sender(sender),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError, OSError, MalformedEvidence):
+        raise MalformedEvidence(reasons.MALFORMED, "members") from None
+
+
+def _parse_sender(body: object) -> Sender:
+    if not isinstance(body, dict):
+        raise TypeError
+    warnings, digest = body.pop("warn"), body.pop("digest")
+    environment, tier, proof = (body.pop(name) for name in ("env", "tier", "proof"))
+    if not isinstance(warnings, list) or not all(isinstance(code, str) for code in (*warnings, digest)):
+        raise TypeError
+    instance, jkt, app, identity, version, attestation = _texts(body, _WHO)
+    return Sender(
+        instance=instance,
+        jkt=jkt,
+        app=app,
+        identity=identity,
+        environment=EvidenceEnvironment(environment),
+        tier=Tier(tier),
+        proof=ProofKind(proof),
+        app_version=version,
+        warnings=tuple(warnings),
+        digest=digest,
+        attestation=attestation,
+    )
+
+
+def _texts(body: Mapping[str, object], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the members of exactly these names, each a text."""
+    if body.keys() != set(names):
+        raise TypeError
+    values = tuple(body[name] for name in names)
+    if not all(isinstance(value, str) for value in values):
+        raise TypeError
+    return values  # type: ignore[return-value]  # each was looked at
