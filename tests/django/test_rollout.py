@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bonafide.django.rollout import LEGACY_BURST, MAX_CREDIT, LegacyMeter, is_enforced
+from bonafide.django.rollout import is_enforced
 from bonafide.reasons import route as reasons
 from bonafide.routes import Legacy, Route
+from bonafide.stores.legacy_meter import LEGACY_BURST, MAX_CREDIT, LegacyMeter
 from tests.django.locked_api import content, reason, rule, send, signed, unsigned
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGE: Final = ROOT / "src" / "bonafide"
 
-ABOVE_THE_CORE: Final = frozenset({"cli", "django", "gate", "audit", "stores", "testing"})
+ABOVE_THE_CORE: Final = frozenset({"cli", "django", "gate", "upstream", "audit", "stores", "testing"})
 """Rooms at or above `stores` in the import order; every other module of the package is core."""
 
 

@@ -60,10 +60,16 @@ ROOMS_OF: Final[dict[str, frozenset[str] | None]] = {
     "cryptography": None,  # anywhere
     "cbor2": frozenset({"codec", "testing"}),
     "lmdb": frozenset({"stores"}),
+    "redis": frozenset({"stores"}),
+    "pkcs11": frozenset({"stores"}),
+    "granian": frozenset({"gate", "django", "cli"}),
+    "limits": frozenset({"gate"}),
+    "prometheus_client": frozenset({"gate", "django"}),
+    "pythonjsonlogger": frozenset({"gate", "django"}),
     "django": frozenset({"django", "testing"}),
     "rest_framework": frozenset({"django"}),
     "rest_framework_simplejwt": frozenset({"django"}),
-    "httpx": frozenset({"testing", "cli"}),
+    "httpx": frozenset({"testing", "cli", "gate"}),
     "pytest": frozenset({"testing"}),
     "hypothesis": frozenset({"testing"}),
 }

@@ -23,7 +23,6 @@ from bonafide.django.enrolment_store import DjangoEnrolmentStore
 from bonafide.django.governor import Governor
 from bonafide.django.key_sources import GateKeys, KeySources
 from bonafide.django.records import recorder
-from bonafide.django.rollout import LegacyMeter
 from bonafide.django.url_inventory import require_covered
 from bonafide.enrolment import Service
 from bonafide.errors import ConfigurationError, VerificationFailed
@@ -34,6 +33,7 @@ from bonafide.reasons import enrolment as enrolment_reasons
 from bonafide.reasons import store as store_reasons
 from bonafide.routes import OBSERVE_EVERYTHING, parse_rules, parse_toml
 from bonafide.stores import require_scope
+from bonafide.stores.legacy_meter import LegacyMeter
 from bonafide.stores.lmdb import LmdbReplayStore
 from bonafide.stores.memory import MemoryReplayStore
 from bonafide.trust import Anchor
