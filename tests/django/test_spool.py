@@ -19,6 +19,7 @@ from bonafide.errors import MalformedEvidence, Misuse
 from bonafide.proof.content_digest import digest_of
 from bonafide.reasons import misuse
 from bonafide.reasons import request as reasons
+from bonafide.stores import body_spool
 from tests.django.api_urls import RUNS
 from tests.django.locked_api import configure, content, reason, rule, signed, unsigned, would_have_refused
 
@@ -143,10 +144,10 @@ def test_announced_length_above_the_limit_is_refused_before_an_octet_is_read() -
 def test_endless_chunks_are_read_no_further_than_the_limit() -> None:
     body = io.BytesIO(b"x" * 10**7)
     assert refused(chunked(body), max_bytes=10) is reasons.BODY_TOO_LARGE
-    assert body.tell() <= spool.CHUNK_BYTES
+    assert body.tell() <= body_spool.CHUNK_BYTES
 
 
-@pytest.mark.parametrize("size", [11, spool.CHUNK_BYTES + 1, 300_000])
+@pytest.mark.parametrize("size", [11, body_spool.CHUNK_BYTES + 1, 300_000])
 def test_refused_body_is_whole_for_a_route_that_observes(size: int) -> None:
     body = bytes(n % 251 for n in range(size))
     request = chunked(io.BytesIO(body))
@@ -357,6 +358,6 @@ def test_spool_is_closed_when_the_answer_is_out(bonafide_client: AppClient, monk
         return opened[-1]
 
     made = SpooledTemporaryFile
-    monkeypatch.setattr(spool, "SpooledTemporaryFile", keep)
+    monkeypatch.setattr(body_spool, "SpooledTemporaryFile", keep)
     content(wsgi_send(signed(bonafide_client, "POST", content=b"x" * 2_000_000)))
     assert [each.closed for each in opened] == [True]

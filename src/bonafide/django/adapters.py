@@ -1,28 +1,20 @@
 """Django's requests as the core's `HttpRequest`, so that what was signed is what the view will see.
 
-Rules of this file:
-- Headers come from what the server put into `environ` or `scope`; names with `_` are dropped where they can
-  be told from `-` (ASGI). Under WSGI dropping them is the server's part, and the view reads what was judged.
-- The target is the raw one where the server shows it, else the decoded path in its one canonical spelling.
-  Either way it must decode to the path that Django routes, or the request is refused: a server, a
-  proxy's header or a middleware that moves paths about cannot make one path be signed and another be run.
-- The part below which a project is mounted is the setting FORCE_SCRIPT_NAME. One that comes with the request
-  is refused, because gunicorn takes it from a header of any peer it trusts.
+Rules of this file: what servers hand over is read by `server_interfaces`; here is what Django makes of it. The path
+that must be the one that was signed is the one that Django routes, and the part below which a project is mounted
+is the setting FORCE_SCRIPT_NAME.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote_to_bytes
 
 from django.conf import settings as django_settings
 from django.core.handlers.asgi import ASGIRequest
 
-from bonafide.errors import MalformedEvidence
-from bonafide.http import HttpRequest, Origins, encode_target
-from bonafide.reasons import request as reasons
+from bonafide import server_interfaces as interfaces
+from bonafide.http import HttpRequest, Origins
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -31,11 +23,6 @@ if TYPE_CHECKING:
 
     from bonafide.django.setting_forms import Network
 
-CLIENT_HEADERS_REFUSED: Final = "bonafide-"
-"""What begins so is said by a gate, and never by a client: dropped before the view (PROTOCOL section 7)."""
-
-_META_REFUSED: Final = "HTTP_BONAFIDE_"
-_RAW_TARGETS: Final = ("RAW_URI", "REQUEST_URI")  # gunicorn; uWSGI, mod_wsgi, Werkzeug. No header is called so.
 _INVENTED_CONTENT_TYPE: Final = "text/plain"
 _INVENTING_SERVER: Final = "WSGIServer/"  # wsgiref, hence runserver
 
@@ -61,64 +48,31 @@ def raw_method(request: DjangoRequest) -> str:
 
 
 def raw_target(request: DjangoRequest) -> str:
-    """Return the request target; see the rules of this file.
+    """Return the request target; see `server_interfaces`.
 
     Raises `MalformedEvidence` (`request.target_not_canonical`) where it would not lead to the path that
     Django routes. Does not prove that it is canonical.
     """
-    mount = (django_settings.FORCE_SCRIPT_NAME or "").rstrip("/")
-    if request.META.get("SCRIPT_NAME", "").rstrip("/") != mount:
-        raise MalformedEvidence(reasons.TARGET_NOT_CANONICAL, "SCRIPT_NAME is not the setting FORCE_SCRIPT_NAME")
-    raw = _raw_target_of_scope(request) if isinstance(request, ASGIRequest) else _raw_target_of_environ(request.META)
-    # A lone surrogate has no octets, and then differs from what was sent.
-    routed = request.path_info.encode("utf-8", "replace")
-    query = request.META.get("QUERY_STRING", "")
-    if raw is None:
-        return encode_target(mount.encode() + routed, query)
-    raw_path, _, raw_query = raw.partition("?")
-    sent = unquote_to_bytes(raw_path)
-    if raw_query == query:
-        if sent == mount.encode() + routed:
-            return raw
-        if sent == routed:  # the proxy in front took the mount off
-            return encode_target(mount.encode(), "") + raw
-    raise MalformedEvidence(reasons.TARGET_NOT_CANONICAL, "Django would route another path")
-
-
-def _raw_target_of_environ(environ: Mapping[str, Any]) -> str | None:
-    for name in _RAW_TARGETS:
-        raw = environ.get(name)
-        if raw:
-            return str(raw)
-    return None
-
-
-def _raw_target_of_scope(request: ASGIRequest) -> str | None:
-    raw_path: bytes | None = request.scope.get("raw_path")
-    if not raw_path:
-        return None
-    query: str = request.META["QUERY_STRING"]
-    return raw_path.decode("latin-1") + (f"?{query}" if query else "")
+    return interfaces.agreed_target(
+        interfaces.raw_target_of_scope(request.scope)
+        if isinstance(request, ASGIRequest)
+        else interfaces.raw_target_of_environ(request.META),
+        # A lone surrogate has no octets, and then differs from what was sent.
+        request.path_info.encode("utf-8", "replace"),
+        query=request.META.get("QUERY_STRING", ""),
+        mounted=request.META.get("SCRIPT_NAME", ""),
+        mount=(django_settings.FORCE_SCRIPT_NAME or "").rstrip("/"),
+    )
 
 
 def read_headers(request: DjangoRequest) -> dict[str, str]:
     """Return the header fields by lower-case name, several of one name joined by a comma (cookies by `; `)."""
     if isinstance(request, ASGIRequest):
-        return _headers_of_scope(request)
-    environ = request.META
-    headers = {name: value for key, value in environ.items() if key.startswith("HTTP_") and (name := _header_name(key))}
-    for key, name in (("CONTENT_TYPE", "content-type"), ("CONTENT_LENGTH", "content-length")):
-        if value := environ.get(key):  # servers say '' where there is none
-            headers[name] = value
-    if _content_type_is_invented(environ, headers):
+        return interfaces.headers_of_scope(request.scope["headers"])
+    headers = interfaces.headers_of_environ(request.META)
+    if _content_type_is_invented(request.META, headers):
         del headers["content-type"]
     return headers
-
-
-@lru_cache(maxsize=512)
-def _header_name(key: str) -> str:
-    name = key.removeprefix("HTTP_").replace("_", "-").lower()
-    return "" if name in {"content-type", "content-length"} else name  # Content_Type, from a server that lets `_` in
 
 
 def _content_type_is_invented(environ: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
@@ -130,18 +84,6 @@ def _content_type_is_invented(environ: Mapping[str, Any], headers: Mapping[str, 
     )
 
 
-def _headers_of_scope(request: ASGIRequest) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in request.scope["headers"]:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        if "_" in name:
-            continue
-        if name in headers:
-            value = headers[name] + ("; " if name == "cookie" else ",") + value
-        headers[name] = value
-    return headers
-
-
 def hide_client_claims(request: DjangoRequest, headers: Mapping[str, str] | None) -> None:
     """Take from the view what a client must not say, and show it the cookies that were judged.
 
@@ -149,13 +91,12 @@ def hide_client_claims(request: DjangoRequest, headers: Mapping[str, str] | None
     several fields, which Django joins by a comma and then misreads; the view gets what was signed.
     """
     meta = request.META
-    for key in [key for key in meta if key.startswith(_META_REFUSED)]:
+    for key in interfaces.claims_in_environ(meta):
         del meta[key]
     if not isinstance(request, ASGIRequest):
         return
-    refused = CLIENT_HEADERS_REFUSED.encode()
     sent = request.scope["headers"]
-    kept = [(name, value) for name, value in sent if not name.lower().replace(b"_", b"-").startswith(refused)]
+    kept = interfaces.without_claims(sent)
     if len(kept) != len(sent):
         request.scope = {**request.scope, "headers": kept}
     if headers is not None and "cookie" in headers:

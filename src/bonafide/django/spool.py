@@ -10,20 +10,19 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from bonafide import server_interfaces as interfaces
 from bonafide.errors import MalformedEvidence, Misuse
 from bonafide.proof.content_digest import NO_BODY, format_digest
 from bonafide.reasons import misuse
 from bonafide.reasons import request as reasons
+from bonafide.stores.body_spool import CHUNK_BYTES, BodySpool, read_chunk, require_within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from django.http import HttpRequest
-
-CHUNK_BYTES: Final = 64 * 1024
 
 MAX_INLINE_BYTES: Final = 1024 * 1024
 """Below this, hashing a body that is already here blocks an event loop for less than a switch of threads would."""
@@ -51,17 +50,17 @@ def read_digest(request: HttpRequest, *, max_bytes: int | None, memory_bytes: in
     """
     if hasattr(request, "_body"):
         body: bytes = request.body
-        _require_within(len(body), max_bytes)
+        require_within(len(body), max_bytes)
         return format_digest(hashlib.sha256(body).digest())
     if getattr(request, "_read_started", False):
         raise Misuse(misuse.BODY_READ_EARLY)
-    length = announced_length(request.META, decoded=is_held(request))
+    length = _announced_length(request)
     if is_held(request):
         return _digest_of_held(request, length, max_bytes)
     if length == 0:
         return NO_BODY
     if length is not None:
-        _require_within(length, max_bytes)
+        require_within(length, max_bytes)
     return _digest_of_streamed(request, length, max_bytes, memory_bytes)
 
 
@@ -73,38 +72,25 @@ def read_short(request: HttpRequest, *, max_bytes: int) -> bytes:
     """
     if getattr(request, "_read_started", False):
         raise Misuse(misuse.BODY_READ_EARLY)
-    length = announced_length(request.META, decoded=is_held(request))
-    _require_within(length or 0, max_bytes)
+    length = _announced_length(request)
+    require_within(length or 0, max_bytes)
     source: Callable[[int], bytes] = _stream(request).read if is_held(request) else _source(request, length)
     body, wanted = b"", max_bytes + 1 if length is None else length
-    while len(body) < wanted and (chunk := _read(source, wanted - len(body))):
+    while len(body) < wanted and (chunk := read_chunk(source, wanted - len(body))):
         body += chunk
-    _require_within(len(body), max_bytes)
+    require_within(len(body), max_bytes)
     if length is not None and len(body) != length:
         raise MalformedEvidence(reasons.BODY_INCOMPLETE, f"{len(body)} of {length} octets")
     return body
 
 
-def announced_length(meta: Mapping[str, Any], *, decoded: bool = False) -> int | None:
-    """Return how long the body will be; None where only its end will tell.
-
-    `decoded` says that the server has taken the body's chunks apart. Raises `MalformedEvidence`
-    (`request.body_framing`) where two parties could disagree about where the body ends (RFC 9112 section 6).
-    """
-    length, coding = meta.get("CONTENT_LENGTH") or "", meta.get("HTTP_TRANSFER_ENCODING")
-    ends_by_itself = decoded or bool(meta.get("wsgi.input_terminated"))
-    if coding is not None and (length or coding.lower() != "chunked" or not ends_by_itself):
-        raise MalformedEvidence(reasons.BODY_FRAMING, "Transfer-Encoding")
-    if length and not (length.isascii() and length.isdecimal()):
-        raise MalformedEvidence(reasons.BODY_FRAMING, "Content-Length")
-    if length:
-        return int(length)
-    return None if ends_by_itself else 0
-
-
-def _require_within(size: int, max_bytes: int | None) -> None:
-    if max_bytes is not None and size > max_bytes:
-        raise MalformedEvidence(reasons.BODY_TOO_LARGE, f"more than {max_bytes} octets")
+def _announced_length(request: HttpRequest) -> int | None:
+    meta = request.META
+    return interfaces.announced_length(
+        meta.get("CONTENT_LENGTH") or "",
+        meta.get("HTTP_TRANSFER_ENCODING"),
+        decoded=is_held(request) or bool(meta.get("wsgi.input_terminated")),
+    )
 
 
 def _stream(request: HttpRequest) -> Any:
@@ -120,7 +106,7 @@ def _held_bytes(request: HttpRequest) -> int:
 
 def _digest_of_held(request: HttpRequest, length: int | None, max_bytes: int | None) -> str:
     size = _held_bytes(request)
-    _require_within(size, max_bytes)
+    require_within(size, max_bytes)
     if length is not None and length != size:
         raise MalformedEvidence(reasons.BODY_INCOMPLETE, f"{size} of {length} octets")
     if not size:
@@ -134,29 +120,15 @@ def _digest_of_held(request: HttpRequest, length: int | None, max_bytes: int | N
 
 
 def _digest_of_streamed(request: HttpRequest, length: int | None, max_bytes: int | None, memory_bytes: int) -> str:
-    source, sha256 = _source(request, length), hashlib.sha256()
-    # A limit of one octet means disk at once; zero would mean memory without limit.
-    spool: IO[bytes] = SpooledTemporaryFile(max_size=max(1, memory_bytes))  # noqa: SIM115 - the view reads it; see `close`
-    size, rest = 0, b""
+    source, spool = _source(request, length), BodySpool(memory_bytes=memory_bytes, max_bytes=max_bytes)
     try:
-        while length is None or size < length:
-            chunk = _read(source, CHUNK_BYTES if length is None else min(CHUNK_BYTES, length - size))
-            if not chunk:
-                break
-            size += len(chunk)
-            if max_bytes is not None and size > max_bytes:
-                rest = chunk
-                _require_within(size, max_bytes)
-            spool.write(chunk)
-            sha256.update(chunk)
+        spool.fill(source, length)
     finally:
-        spool.seek(0)
-        view = io.BufferedReader(_Resumed(spool, rest, source)) if rest else spool
+        spool.rewind()
+        view = io.BufferedReader(_Resumed(spool, source)) if spool.rest else spool.file
         _replace_stream(request, view, spool.close)
-    if length is not None and size != length:
-        raise MalformedEvidence(reasons.BODY_INCOMPLETE, f"{size} of {length} octets")
-    request.META["CONTENT_LENGTH"] = str(size)
-    return format_digest(sha256.digest())
+    request.META["CONTENT_LENGTH"] = str(spool.size)
+    return spool.digest()
 
 
 def _source(request: HttpRequest, length: int | None) -> Callable[[int], bytes]:
@@ -164,13 +136,6 @@ def _source(request: HttpRequest, length: int | None) -> Callable[[int], bytes]:
     stream = _stream(request) if length is not None else request.META["wsgi.input"]
     read: Callable[[int], bytes] = stream.read
     return read
-
-
-def _read(source: Callable[[int], bytes], size: int) -> bytes:
-    try:
-        return source(size)
-    except Exception:  # noqa: BLE001 - servers raise classes of their own when a peer goes away or breaks its chunks
-        raise MalformedEvidence(reasons.BODY_INCOMPLETE, "the server could not read it") from None
 
 
 def _replace_stream(request: HttpRequest, stream: Any, close: Callable[[], None]) -> None:
@@ -189,9 +154,9 @@ def close(request: HttpRequest) -> None:
 class _Resumed(io.RawIOBase):
     """What was spooled before the limit was found out, then what the server still has: observing loses nothing."""
 
-    def __init__(self, spool: IO[bytes], rest: bytes, source: Callable[[int], bytes]) -> None:
-        self._spool = spool
-        self._rest = io.BytesIO(rest)
+    def __init__(self, spool: BodySpool, source: Callable[[int], bytes]) -> None:
+        self._spool = spool.file
+        self._rest = io.BytesIO(spool.rest)
         self._source = source
 
     def readable(self) -> bool:
