@@ -158,8 +158,9 @@ class Settings:
         metadata=_key(
             forms.network_limits,
             "Requests per minute that one client network (IPv4 address, IPv6 /64) may send to each unauthenticated "
-            "endpoint; None for no limit. Carriers put thousands of phones behind one address.",
-            shown='{"challenge": 600, "instances": 300, "renewals": 1200}',
+            "endpoint; None for no limit. Carriers put thousands of phones behind one address. `gate` counts refused "
+            "asks of gates, `console` passwords at the console of `bonafide serve`.",
+            shown='{"challenge": 600, "instances": 300, "renewals": 1200, "gate": 60, "console": 20}',
         ),
     )
     trusted_proxies: tuple[Network, ...] = field(

@@ -50,11 +50,13 @@ _TICK: Final = timedelta(microseconds=1)
 
 @unique
 class Endpoint(StrEnum):
-    """The unauthenticated endpoints, as NETWORK_LIMITS names them."""
+    """What callers may do before anybody knows who they are, as NETWORK_LIMITS names it."""
 
     CHALLENGE = "challenge"
     INSTANCES = "instances"
     RENEWALS = "renewals"
+    GATE = "gate"
+    CONSOLE = "console"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,11 +41,16 @@ class ReplayStoreAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkLimits:
-    """Requests per minute and client network for each unauthenticated endpoint; None is no limit."""
+    """Requests per minute and client network for each unauthenticated endpoint; None is no limit.
+
+    Of gates only refused asks count, of the console's logins each password.
+    """
 
     challenge: int | None = 600
     instances: int | None = 300
     renewals: int | None = 1200
+    gate: int | None = 60
+    console: int | None = 20
 
 
 def one_of(kind: type[E]) -> Form[E]:
@@ -182,6 +187,6 @@ routes: Final = Form("an absolute path, a list of dicts, or None", _routes)
 evidence_environments: Final = Form('a list of "production", "development"', _evidence_environments)
 evidence_retention: Final = Form('a timedelta or whole seconds, at least 1:00:00; or "digest"', _evidence_retention)
 network_limits: Final = Form(
-    "a dict of challenge, instances, renewals, each a whole number of at least 1 or None", _network_limits
+    "a dict of challenge, instances, renewals, gate, console, each a whole number of at least 1 or None", _network_limits
 )
 binding: Final = Form('a dict with the key existing: "refuse" or "bind_on_first_use until YYYY-MM-DD"', _binding)

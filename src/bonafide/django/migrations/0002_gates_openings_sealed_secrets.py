@@ -39,6 +39,7 @@ class Migration(migrations.Migration):
                 ('registered_at', models.DateTimeField()),
                 ('registered_by', models.CharField(max_length=255)),
                 ('retired_at', models.DateTimeField(null=True)),
+                ('last_asked_at', models.DateTimeField(null=True)),
             ],
             options={
                 'constraints': [models.UniqueConstraint(fields=('environment', 'name'), name='bonafide_gate_unique')],
@@ -58,5 +59,10 @@ class Migration(migrations.Migration):
             options={
                 'constraints': [models.UniqueConstraint(fields=('environment', 'name'), name='bonafide_sealed_secret_unique')],
             },
+        ),
+        migrations.AlterField(
+            model_name='auditevent',
+            name='kind',
+            field=bonafide.django.models.fields.IdentifierField(choices=[('key_superseded', 'App Attest key superseded'), ('banned', 'banned'), ('unbanned', 'ban lifted'), ('debug_secret_created', 'debug secret created'), ('debug_secret_revoked', 'debug secret revoked'), ('keys_rotated', 'keys rotated'), ('gate_registered', 'gate registered'), ('gate_retired', 'gate retired'), ('glass_broken', 'glass broken'), ('glass_closed', 'glass closed')], max_length=32),
         ),
     ]

@@ -22,6 +22,7 @@ class RegisteredGate(models.Model):
     registered_at = models.DateTimeField()
     registered_by = models.CharField(max_length=MAX_NAME)
     retired_at = models.DateTimeField(null=True)
+    last_asked_at = models.DateTimeField(null=True)  # to within some seconds: written at most that often
 
     class Meta:
         constraints: ClassVar = [

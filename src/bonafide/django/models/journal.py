@@ -76,6 +76,10 @@ class AuditKind(models.TextChoices):
     DEBUG_SECRET_CREATED = "debug_secret_created", "debug secret created"
     DEBUG_SECRET_REVOKED = "debug_secret_revoked", "debug secret revoked"
     KEYS_ROTATED = "keys_rotated", "keys rotated"
+    GATE_REGISTERED = "gate_registered", "gate registered"
+    GATE_RETIRED = "gate_retired", "gate retired"
+    GLASS_BROKEN = "glass_broken", "glass broken"
+    GLASS_CLOSED = "glass_closed", "glass closed"
 
 
 class AuditEvent(models.Model):
