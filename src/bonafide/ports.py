@@ -271,6 +271,32 @@ class AsyncEnrolmentStore(Protocol):
         ...
 
 
+class SealingKey(Protocol):
+    """A key that seals secrets at rest. It may live in a file or never leave its token."""
+
+    @property
+    def name(self) -> str:
+        """Which key this is, in at most 255 characters that tell nothing of it. It is stored with what it sealed."""
+        ...
+
+    def seal(self, secret: bytes, *, context: bytes) -> bytes:
+        """Encrypt `secret` and bind it to `context`, the place where it will lie. Two sealings differ.
+
+        Raises `ConfigurationError` (`configuration.sealing_key_unusable`), `VerificationFailed`
+        (`store.sealing_key_unavailable`) where a token does not answer.
+        """
+        ...
+
+    def open(self, sealed: bytes, *, context: bytes) -> bytes:
+        """Return what `seal` was given with the same `context`.
+
+        Proves: this key sealed these octets for this place. Not proven: that they are the newest.
+        Raises as `seal`, and `ConfigurationError` (`configuration.secret_unsealable`) for octets that were
+        sealed by another key or for another place, changed, or cut short.
+        """
+        ...
+
+
 class VerificationPool(Protocol):
     """Bounds how many certificate chains are verified at once. Renewals do not pass through it."""
 

@@ -20,7 +20,7 @@ from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
 from bonafide.django import setting_forms as forms
-from bonafide.django.setting_forms import Network, NetworkLimits, ReplayStoreAddress
+from bonafide.django.setting_forms import KeyPlace, Network, NetworkLimits, ReplayStoreAddress, SealingKeyAddress
 from bonafide.errors import ConfigurationError
 from bonafide.http import Origins
 from bonafide.reasons import configuration as reasons
@@ -73,6 +73,31 @@ class Settings:
             "Directory of the signing, service and gate keys (0700, files 0600). All processes share it.",
             shown="BASE_DIR / var / bonafide / keys; required without BASE_DIR",
         )
+    )
+    key_storage: KeyPlace = field(
+        default=KeyPlace.FILES,
+        metadata=_key(
+            forms.one_of(KeyPlace),
+            "Where these keys lie: in files below KEYS_DIR, or sealed in the database, which all service hosts share.",
+            shown='"files"',
+        ),
+    )
+    sealing_key: SealingKeyAddress | None = field(
+        default=None,
+        metadata=_key(
+            forms.sealing_key,
+            "What seals the keys in the database: 32 octets in a file of mode 0600, or a key in an HSM. Required by "
+            '"database", on every service host the same.',
+            shown='None, with KEY_STORAGE "files"',
+        ),
+    )
+    other_sealing_keys: tuple[SealingKeyAddress, ...] = field(
+        default=(),
+        metadata=_key(
+            forms.sealing_keys,
+            "Keys that open what they sealed and seal nothing: the next one or the last one while SEALING_KEY changes.",
+            shown="[]",
+        ),
     )
     replay_store: ReplayStoreAddress = field(
         metadata=_key(
@@ -324,6 +349,18 @@ def _refuse_contradictions(settings: Settings) -> Settings:
         for name in ("unsafe_debug_evidence", "unsafe_test_anchors"):
             if getattr(settings, name):
                 raise ConfigurationError(reasons.TEST_TRUST, f"{NAME}[{_name(name)!r}]")
+    _refuse_unsealed(settings)
     if settings.replay_store.kind == "memory" and settings.processes != 1:
         raise ConfigurationError(reasons.STORE_SCOPE, f"{NAME}['REPLAY_STORE'] is memory:, and PROCESSES is not 1")
     return settings
+
+
+def _refuse_unsealed(settings: Settings) -> None:
+    if (settings.key_storage is KeyPlace.DATABASE) != (settings.sealing_key is not None):
+        detail = f"{NAME}['KEY_STORAGE'] \"database\" and {NAME}['SEALING_KEY'] go together, or neither is set"
+        raise ConfigurationError(reasons.SETTING_MALFORMED, detail)
+    if settings.other_sealing_keys and settings.sealing_key is None:
+        detail = f"{NAME}['OTHER_SEALING_KEYS'] without SEALING_KEY"
+        raise ConfigurationError(reasons.SETTING_MALFORMED, detail)
+    if settings.sealing_key in settings.other_sealing_keys:
+        raise ConfigurationError(reasons.SETTING_MALFORMED, f"{NAME}['OTHER_SEALING_KEYS'] holds SEALING_KEY itself")

@@ -1,4 +1,4 @@
-"""The keys of this service as gate and enrolment ask for them: one set of files for each app.
+"""The keys of this service as gate and enrolment ask for them: one set for each app, in files or in the database.
 
 Rule of this file: a gate takes a signing key only from the app whose attestations it signs; which apps there
 are comes with every question, because the console may add one at any time.
@@ -7,27 +7,30 @@ are comes with every question, because the console may add one at any time.
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from bonafide.challenge import KEY_BYTES, ChallengeKey
+from bonafide.django.sealed_secrets import SealedSecrets
+from bonafide.django.setting_forms import KeyPlace, SealingKeyFile
 from bonafide.errors import ConfigurationError, VerificationFailed
 from bonafide.keys import PublishedKey
 from bonafide.reasons import configuration
 from bonafide.reasons import store as reasons
-from bonafide.stores import private_files
-from bonafide.stores.key_files import KeyFiles, ServiceKeyFile
+from bonafide.stores.key_rings import AppKeys, ChallengeKeys, ServiceKeys
+from bonafide.stores.key_storage_files import PrivateFileStorage
+from bonafide.stores.sealing_keys.key_file import FileSealingKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
-    from pathlib import Path
 
     from bonafide.appraisal import App
+    from bonafide.challenge import ChallengeKey
     from bonafide.django.conf import Settings
+    from bonafide.django.setting_forms import SealingKeyAddress
     from bonafide.keys import KeyRing, ServiceKey, ServiceRing
+    from bonafide.stores.key_storage import KeyStorage
+    from bonafide.stores.sealing_keys.pkcs11_token import Pkcs11SealingKey
 
 logger: Final = logging.getLogger("bonafide.keys")
 
@@ -35,17 +38,19 @@ logger: Final = logging.getLogger("bonafide.keys")
 class KeySources:
     """All keys of one environment: `enrolment.ServiceKeys`, and the source of `app_keys` for a gate.
 
-    Nothing is read or written before it is asked for. Raises `ConfigurationError`
-    (`configuration.keys_unsafe`) when it is.
+    Nothing is read or written before it is asked for. Raises `ConfigurationError` (`configuration.keys_unsafe`,
+    `configuration.secret_unsealable`, `configuration.sealing_key_unusable`) when it is, and `VerificationFailed`
+    (`store.database_unavailable`, `store.sealing_key_unavailable`) where there are no keys to go on with.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Name the files."""
+        """Name the storage."""
         self._settings = settings
-        self._service = ServiceKeyFile(settings.keys_dir, environment=settings.environment)
-        self._files: dict[tuple[str, str], KeyFiles] = {}
+        self._storage = storage_of(settings)
+        self._service = ServiceKeys(self._storage)
+        self._challenge = ChallengeKeys(self._storage)
+        self._apps: dict[tuple[str, str], AppKeys] = {}
         self._audiences: dict[str, str] = {}
-        self._challenge: ChallengeKey | None = None
 
     def serve(self, apps: Iterable[App]) -> None:
         """Take note of the apps and their audiences: each audience has gate keys of its own."""
@@ -55,19 +60,14 @@ class KeySources:
         """As `serve`, for audiences by the names of apps."""
         self._audiences.update(audiences)
 
-    def of(self, app: str) -> KeyFiles:
-        """Return the files of one app; the same object while its audience stays the same."""
+    def of(self, app: str) -> AppKeys:
+        """Return the keys of one app; the same object while its audience stays the same."""
         audience = self._audiences.get(app, self._settings.audience)
-        files = self._files.get((app, audience))
-        if files is None:
-            made = KeyFiles(
-                self._settings.keys_dir,
-                app=app,
-                environment=self._settings.environment,
-                audiences={audience, self._settings.audience},
-            )
-            files = self._files.setdefault((app, audience), made)
-        return files
+        keys = self._apps.get((app, audience))
+        if keys is None:
+            made = AppKeys(self._storage, app=app, audiences={audience, self._settings.audience})
+            keys = self._apps.setdefault((app, audience), made)
+        return keys
 
     def ring(self, app: str, now: datetime) -> KeyRing:
         """Return the keys of one app as they stand at `now`."""
@@ -83,10 +83,8 @@ class KeySources:
         return self._service.current()
 
     def challenge_key(self) -> ChallengeKey:
-        """Return the key of the challenges, made on the first run, in a file that all hosts share."""
-        if self._challenge is None:
-            self._challenge = ChallengeKey(secret=_read_or_make(self._settings.keys_dir, self._settings.environment))
-        return self._challenge
+        """Return the key of the challenges, made on the first run, which all hosts share."""
+        return self._challenge.current()
 
 
 class GateKeys:
@@ -94,16 +92,16 @@ class GateKeys:
 
     def __init__(self, sources: KeySources, apps: frozenset[str]) -> None:
         """Take the apps that are admitted."""
-        self._files = {app: sources.of(app) for app in sorted(apps)}
+        self._keys = {app: sources.of(app) for app in sorted(apps)}
 
     def find(self, kid: str, now: datetime) -> PublishedKey | None:
         """Return the published signing key of this id and the app that it signs for, or None.
 
-        Raises `VerificationFailed` (`store.copy_stale`) where key files have become unreadable.
+        Raises `VerificationFailed` (`store.copy_stale`) where keys have become unreadable.
         """
         with _unreadable_refuses():
-            for app, files in self._files.items():
-                key = files.find(kid, now)
+            for app, keys in self._keys.items():
+                key = keys.find(kid, now)
                 if key is not None:
                     return PublishedKey(app=app, key=key)
         return None
@@ -111,30 +109,49 @@ class GateKeys:
     def secret(self, kid: str, now: datetime) -> bytes | None:
         """Return the gate key of this id while tokens may name it, else None. Raises as `find`."""
         with _unreadable_refuses():
-            secrets_found = (files.secret(kid, now) for files in self._files.values())
+            secrets_found = (keys.secret(kid, now) for keys in self._keys.values())
             return next((secret for secret in secrets_found if secret is not None), None)
 
 
 @contextmanager
 def _unreadable_refuses() -> Iterator[None]:
-    """A key file that breaks while we serve refuses requests; it must not answer them with a trace."""
+    """A key that breaks while we serve refuses requests; it must not answer them with a trace."""
     try:
         yield
     except ConfigurationError as error:
         logger.critical("keys cannot be read: %s", error.detail)
-        raise VerificationFailed(reasons.COPY_STALE, "key files") from None
+        raise VerificationFailed(reasons.COPY_STALE, "keys") from None
 
 
-def _read_or_make(directory: Path, environment: str) -> bytes:
-    home = directory / environment
-    path = home / "challenge.key"
+def storage_of(settings: Settings) -> KeyStorage:
+    """Return where the settings keep keys. Nothing is opened yet."""
+    if settings.key_storage is KeyPlace.FILES:
+        return PrivateFileStorage(settings.keys_dir, settings.environment)
+    return sealed_secrets_of(settings)
+
+
+def sealed_secrets_of(settings: Settings) -> SealedSecrets:
+    """Return the sealed documents of the environment.
+
+    Raises `ConfigurationError` (`configuration.setting_malformed`) where keys do not lie in the database.
+    """
+    if settings.sealing_key is None:
+        raise ConfigurationError(configuration.SETTING_MALFORMED, 'KEY_STORAGE is not "database"')
+    others = [sealing_key_at(address) for address in settings.other_sealing_keys]
+    return SealedSecrets(settings.environment, sealing_key_at(settings.sealing_key), others=others)
+
+
+def sealing_key_at(address: SealingKeyAddress) -> FileSealingKey | Pkcs11SealingKey:
+    """Return the sealing key that a setting names. Nothing is opened yet.
+
+    Raises `ConfigurationError` (`configuration.sealing_key_unusable`) for a token where python-pkcs11 is missing.
+    """
+    if isinstance(address, SealingKeyFile):
+        return FileSealingKey(address.file)
     try:
-        for level in (directory, home):
-            private_files.own_directory(level)
-        secret = private_files.read(path)
-        if secret is None:
-            private_files.create(path, secrets.token_bytes(KEY_BYTES))
-            secret = private_files.read(path) or b""  # another process may have been first
-    except OSError as error:
-        raise ConfigurationError(configuration.KEYS_UNSAFE, f"{path}: {os.strerror(error.errno or 0)}") from None
-    return secret
+        from bonafide.stores.sealing_keys.pkcs11_token import Pkcs11SealingKey  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigurationError(
+            configuration.SEALING_KEY_UNUSABLE, "python-pkcs11 is missing: pip install 'bonafide[pkcs11]'"
+        ) from None
+    return Pkcs11SealingKey(module=address.module, token=address.token, label=address.label, pin_file=address.pin_file)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
-from enum import StrEnum
+from enum import StrEnum, unique
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Final, Generic, Literal, TypeVar
@@ -37,6 +37,34 @@ class ReplayStoreAddress:
 
     kind: Literal["lmdb", "memory"]
     path: Path | None = None
+
+
+@unique
+class KeyPlace(StrEnum):
+    """Where the keys of the service lie."""
+
+    FILES = "files"
+    DATABASE = "database"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealingKeyFile:
+    """A sealing key in a private file."""
+
+    file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealingKeyToken:
+    """A sealing key in a token behind PKCS#11: the module (a shared library), the labels, and the user's PIN."""
+
+    module: Path
+    token: str
+    label: str
+    pin_file: Path
+
+
+SealingKeyAddress = SealingKeyFile | SealingKeyToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +188,33 @@ def _network_limits(value: object) -> NetworkLimits:
     return NetworkLimits(**{name: optional(whole(least=1)).read(limit) for name, limit in value.items()})
 
 
+_MAX_TOKEN_LABEL: Final = 32  # PKCS#11 v2.40, CK_TOKEN_INFO
+_MAX_KEY_LABEL: Final = 128
+
+
+def _sealing_key(value: object) -> SealingKeyAddress:
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise ValueError
+    if "file" in value:
+        return SealingKeyFile(file=_path(value["file"]))
+    token = value["pkcs11"]
+    if not isinstance(token, Mapping) or set(token) != {entry.name for entry in fields(SealingKeyToken)}:
+        raise ValueError
+    return SealingKeyToken(
+        module=_path(token["module"]),
+        token=_short(token["token"], _MAX_TOKEN_LABEL),
+        label=_short(token["label"], _MAX_KEY_LABEL),
+        pin_file=_path(token["pin_file"]),
+    )
+
+
+def _short(value: object, most: int) -> str:
+    label = _text(value)
+    if len(label) > most or not label.isprintable():
+        raise ValueError
+    return label
+
+
 _UNTIL: Final = re.compile(r"bind_on_first_use until ([0-9]{4}-[0-9]{2}-[0-9]{2})")
 
 
@@ -187,6 +242,15 @@ routes: Final = Form("an absolute path, a list of dicts, or None", _routes)
 evidence_environments: Final = Form('a list of "production", "development"', _evidence_environments)
 evidence_retention: Final = Form('a timedelta or whole seconds, at least 1:00:00; or "digest"', _evidence_retention)
 network_limits: Final = Form(
-    "a dict of challenge, instances, renewals, gate, console, each a whole number of at least 1 or None", _network_limits
+    "a dict of challenge, instances, renewals, gate, console, each a whole number of at least 1 or None",
+    _network_limits,
 )
 binding: Final = Form('a dict with the key existing: "refuse" or "bind_on_first_use until YYYY-MM-DD"', _binding)
+sealing_key: Final = Form(
+    'a dict: {"file": an absolute path}, or {"pkcs11": {"module": an absolute path, "token": a label, '
+    '"label": the key\'s, "pin_file": an absolute path}}',
+    _sealing_key,
+)
+sealing_keys: Final = Form(
+    "a list of what SEALING_KEY may be", lambda value: tuple(_sealing_key(entry) for entry in _list(value))
+)

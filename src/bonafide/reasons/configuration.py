@@ -79,6 +79,21 @@ KEYS_UNSAFE: Final = _configuration(
     "chmod 600 the file; the detail names it.",
     "PROTOCOL section 1",
 )
+SECRET_UNSEALABLE: Final = Reason(
+    code="configuration.secret_unsealable",
+    meaning="A secret that the database holds for all service hosts does not open under the sealing keys at hand.",
+    honest_cause="A host with another sealing key, or a dump that was restored beside a newer key.",
+    likely_attack="Writing to the database: a row changed, cut short, or copied over another.",
+    remedy="Give every host the same SEALING_KEY. If they have it, find out who wrote to the table.",
+    spec="PROTOCOL section 1",
+    status=500,
+)
+SEALING_KEY_UNUSABLE: Final = _configuration(
+    "sealing_key_unusable",
+    "The sealing key is missing, ambiguous, of a wrong kind, or its token refused the PIN or would hand it out.",
+    "The detail names the file or the token; `manage.py bonafide_keys make-sealing-key` makes a missing one.",
+    "PROTOCOL section 1",
+)
 STORE_SCOPE: Final = _configuration(
     "store_scope",
     "The replay store cannot see all the workers that would use it.",

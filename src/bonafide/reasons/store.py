@@ -79,3 +79,14 @@ DATABASE_UNAVAILABLE: Final = Reason(
     status=503,
     action=Action.BACK_OFF,
 )
+
+SEALING_KEY_UNAVAILABLE: Final = Reason(
+    code="store.sealing_key_unavailable",
+    meaning="The token that holds the sealing key did not do what it was asked.",
+    honest_cause="An HSM that is restarting, unreachable, or out of sessions.",
+    likely_attack="Cutting the service off its HSM; keys at hand go on serving until they are due.",
+    remedy="Mend the token. The detail is the PKCS#11 error.",
+    spec="ARCHITECTURE, Scale",
+    status=503,
+    action=Action.BACK_OFF,
+)
