@@ -36,6 +36,7 @@ from bonafide.proof.http_signature import (
 from bonafide.reasons import client_attestation as attestation_reasons
 from bonafide.reasons import configuration
 from bonafide.reasons import proof as proof_reasons
+from bonafide.reasons import request as request_reasons
 from bonafide.reasons import route as route_reasons
 from bonafide.reasons import store as store_reasons
 from bonafide.routes import Client
@@ -176,6 +177,13 @@ class Denied:
     route: Route | None = None
     attestation: ClientAttestation | None = None
 
+    @property
+    def proven_instance(self) -> str | None:
+        """The instance that signed this request; None where that was not proven: a stolen attestation names its victim."""
+        if self.attestation is None or self.reason not in AFTER_PROOF:
+            return None
+        return self.attestation.instance
+
 
 @dataclass(frozen=True, slots=True)
 class PendingAdmission:
@@ -192,6 +200,26 @@ class PendingAdmission:
         reason = _NOT_FIRST.get(first_use, store_reasons.UNAVAILABLE)
         return Denied(reason, "", self._admitted.route, self._admitted.attestation)
 
+
+AFTER_PROOF: Final = frozenset(
+    (
+        route_reasons.TIER_TOO_LOW,
+        route_reasons.PLATFORM_REFUSED,
+        route_reasons.APP_VERSION_TOO_OLD,
+        route_reasons.OS_VERSION_TOO_OLD,
+        proof_reasons.REPLAYED,
+        proof_reasons.FENCED,
+        proof_reasons.DIGEST_MISMATCH,
+        store_reasons.UNAVAILABLE,
+        store_reasons.CLOCK_APART,
+        request_reasons.BODY_TOO_LARGE,
+        request_reasons.BODY_INCOMPLETE,
+        request_reasons.BODY_FRAMING,
+        request_reasons.BODY_UNCHECKED,
+        request_reasons.RATE_EXCEEDED,
+    )
+)
+"""Refusals of a request whose proof held: only these are written down for, and ramped by, an instance."""
 
 _NOT_FIRST: Final[Mapping[FirstUse, Reason]] = {
     FirstUse.REPLAYED: proof_reasons.REPLAYED,

@@ -11,8 +11,9 @@ from django.db import connections
 from pytest_django.asserts import assertNumQueries
 
 from bonafide.django import conf, governor
-from bonafide.django.governor import Endpoint, Governor, network_of
+from bonafide.django.governor import Endpoint, Governor
 from bonafide.django.models import GovernorBucket
+from bonafide.routes.ramp import network_of
 from bonafide.testing.enrolment_trial import NOW
 from tests.django.databases import explained
 

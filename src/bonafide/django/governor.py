@@ -15,7 +15,6 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum, unique
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 from django.db import router
@@ -25,6 +24,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from bonafide.django.models import GovernorBucket
+from bonafide.routes.ramp import network_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,19 +127,6 @@ class Governor:
         seconds = max(1, math.ceil(wait / _SECOND))
         spread = int(rate.spread.total_seconds())
         return timedelta(seconds=seconds + int.from_bytes(self._random(4), "big") % spread)
-
-
-def network_of(address: str) -> str:
-    """Return the network that shares a limit: an IPv4 address, an IPv6 /64. What is no address is one network."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return "unknown"
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is None:
-            return str(ip_network((int(parsed), 64), strict=False))
-        parsed = parsed.ipv4_mapped
-    return str(parsed)
 
 
 def _bucket(address: str) -> int:

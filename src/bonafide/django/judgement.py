@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from bonafide.admission import Admitted, Denied, Exempt, PendingAdmission, Unproven, admit
 from bonafide.django import adapters, problems, rollout, spool
-from bonafide.django.governor import network_of
 from bonafide.django.records import Seen
 from bonafide.django.service_routes import SERVICE
 from bonafide.errors import MalformedEvidence, Misuse, VerificationFailed
 from bonafide.http import HttpRequest, split_target
 from bonafide.proof.content_digest import verify_digest
-from bonafide.reasons import proof as proof_reasons
 from bonafide.reasons import request as request_reasons
 from bonafide.reasons import route as route_reasons
-from bonafide.reasons import store as store_reasons
 from bonafide.routes import Client
+from bonafide.routes.ramp import network_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,25 +27,6 @@ if TYPE_CHECKING:
     from bonafide.routes import Route
 
 Verdict = Admitted | Exempt | Unproven | Denied
-
-# Refusals of a request whose proof held: only these are written down for, and ramped by, the instance that it
-# names. A stolen attestation names its victim.
-_AFTER_PROOF: Final = frozenset(
-    (
-        route_reasons.TIER_TOO_LOW,
-        route_reasons.PLATFORM_REFUSED,
-        route_reasons.APP_VERSION_TOO_OLD,
-        route_reasons.OS_VERSION_TOO_OLD,
-        proof_reasons.REPLAYED,
-        proof_reasons.FENCED,
-        proof_reasons.DIGEST_MISMATCH,
-        store_reasons.UNAVAILABLE,
-        store_reasons.CLOCK_APART,
-        request_reasons.BODY_TOO_LARGE,
-        request_reasons.BODY_INCOMPLETE,
-        request_reasons.BODY_FRAMING,
-    )
-)
 
 
 class Judgement:
@@ -140,9 +119,7 @@ class Judgement:
 
     def _refuse(self, denied: Denied) -> HttpResponse | None:
         self._request.bonafide = None  # type: ignore[attr-defined]  # what views read
-        instance = None
-        if denied.attestation is not None and denied.reason in _AFTER_PROOF:
-            instance = denied.attestation.instance
+        instance = denied.proven_instance
         enforced = self._is_enforced(denied.route, instance)
         record = self.runtime.records.refused(
             Seen(

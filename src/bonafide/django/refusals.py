@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from bonafide.admission import Admitted, Exempt, Unproven
 from bonafide.django import adapters, problems, rollout, runtime
-from bonafide.django.governor import network_of
 from bonafide.django.records import Seen
 from bonafide.errors import Misuse
 from bonafide.reasons import misuse as misuse_reasons
+from bonafide.routes.ramp import network_of
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse

@@ -215,6 +215,12 @@ _REFUSED: Final = {
 }
 
 
+FIELDS_READ: Final = frozenset(
+    ("signature-input", "signature", "content-digest", CLIENT_ATTESTATION, "authorization", "cookie", "content-type")
+) | frozenset(_REFUSED)
+"""Every header field that judging a request looks at: an adapter that builds no others builds enough."""
+
+
 @dataclass(frozen=True, slots=True)
 class HardwareSigner:
     """The client's half: signs with `key`, whose thumbprint is `key_id`."""

@@ -148,6 +148,16 @@ BODY_MALFORMED: Final = Reason(
     action=Action.UPDATE_APP,
 )
 
+BODY_UNCHECKED: Final = Reason(
+    code="request.body_unchecked",
+    meaning="A request with a body for an API beside which nobody compares bodies with the covered digest.",
+    honest_cause='An upstream declared `body = "unchecked"`, on a route that takes bodies.',
+    likely_attack="A proxy on the phone's own network that edits the body and leaves the proof as it is.",
+    remedy="Put Bonafide's middleware beside the API, or accept it aloud: `unchecked_bodies = true`.",
+    spec="PROTOCOL section 4, Body",
+    status=403,
+)
+
 RATE_EXCEEDED: Final = Reason(
     code="request.rate_exceeded",
     meaning="One client network sends more requests to an unauthenticated endpoint than NETWORK_LIMITS allows.",

@@ -7,6 +7,7 @@ to send from, and one client meets one behaviour wherever it is judged.
 from __future__ import annotations
 
 import hmac
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -28,3 +29,16 @@ def is_enforced(route: Route, *, instance: str | None, network: str, key: bytes)
         return share >= 1
     who = f"instance {instance}" if instance else f"network {network}"
     return int.from_bytes(hmac.digest(key, who.encode("utf-8", "surrogatepass"), "sha256")[:4]) < share * _BUCKETS
+
+
+def network_of(address: str) -> str:
+    """Return the network that shares a limit: an IPv4 address, an IPv6 /64. What is no address is one network."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is None:
+            return str(ip_network((int(parsed), 64), strict=False))
+        parsed = parsed.ipv4_mapped
+    return str(parsed)
