@@ -1,0 +1,206 @@
+"""The facts that every proxy in front of a gate needs, each in a form that no configuration file misreads.
+
+Rules of this file: what ends up in a proxy's configuration is compared with a closed set of characters here, so
+that a name or an address from a TOML file cannot become a directive.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from bonafide.errors import ConfigurationError
+from bonafide.reasons import configuration as reasons
+from bonafide.routes import Client
+
+if TYPE_CHECKING:
+    from bonafide.http import Origin
+    from bonafide.routes import Route, RouteTable
+
+GATE_HEADERS: Final = ("Bonafide-Admission", "Bonafide-Status", "Bonafide-Action", "Bonafide-Record")
+"""Every field of ours. A proxy that cannot delete by prefix deletes these by name before a request goes on."""
+
+ORIGINAL_HEADERS: Final = (
+    "Originalmethod",
+    "Originaltarget",
+    "Originalhost",
+    "Originallength",
+    "Originalcoding",
+    "Originalupgrade",
+    "Originaltrailer",
+    "Originaladdress",
+)
+"""What a proxy tells the gate about the request in hand. No hyphen: under WSGI no other spelling reads the same."""
+
+SERVICE_PATHS: Final = (
+    "challenge",
+    "instances",
+    "instances/[A-Za-z0-9_-]{1,64}/renewals",
+    r"jwks\.json",
+    "secrets",
+    "pins",
+)
+"""What the service serves to the public below its prefix, as regular expressions. What it tells gates is not among it."""
+
+MAX_SERVICE_BODY: Final = 64 * 1024
+"""The service's own bound on its messages (PROTOCOL, first paragraph)."""
+
+STREAMED_FROM: Final = 1024 * 1024
+"""Where a route takes larger bodies than this, bodies are handed on as they come.
+
+A proxy that first gathers a body hands it on long after the gate spoke, and what the gate said is good for ten
+seconds only.
+"""
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_UNIX: Final = re.compile(r"unix:(/[A-Za-z0-9._/-]{1,100})")
+_INTERNET: Final = re.compile(r"(?P<host>[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]+\]):(?P<port>[1-9][0-9]{0,4})")
+_URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]+)(?P<path>/[A-Za-z0-9._~/-]*)?")
+_PORT: Final = re.compile(r":[0-9]+\Z")
+_PREFIX: Final = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where something listens on this host or near it: a unix socket's path, or a host with a port."""
+
+    path: str = ""
+    authority: str = ""
+    tls: bool = False
+
+    @property
+    def scheme(self) -> str:
+        """What is spoken there."""
+        return "https" if self.tls else "http"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Where the service listens, and the prefix below which the public reaches it, e.g. `/bonafide/v1`."""
+
+    address: Address
+    prefix: str
+
+    def __post_init__(self) -> None:
+        """Refuse a prefix that a proxy would read as more than a path."""
+        if not _PREFIX.fullmatch(self.prefix):
+            raise ConfigurationError(
+                reasons.GATE_MALFORMED, f"the service's prefix {self.prefix!r} is not a plain path"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One API behind the gate: the origins that clients call it by, and where it listens.
+
+    `takes_bodies` is False for an API that has no middleware of ours and was not declared to go without: then
+    nobody would compare a body with its digest, and none is handed on.
+    """
+
+    name: str
+    origins: tuple[Origin, ...]
+    backend: Address
+    routes: RouteTable
+    takes_bodies: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a name that a proxy would read as more than a name."""
+        if not _NAME.fullmatch(self.name):
+            raise ConfigurationError(reasons.GATE_MALFORMED, f"the upstream's name {self.name!r} is not a plain name")
+        if not self.origins:
+            raise ConfigurationError(reasons.ORIGINS_EMPTY, self.name)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Each value of Host that names this site, in lower case."""
+        named = [origin.authority for origin in self.origins]
+        spelled_out = [
+            f"{origin.authority}:{443 if origin.scheme == 'https' else 80}"
+            for origin in self.origins
+            if not _PORT.search(origin.authority)
+        ]
+        return (*named, *spelled_out)
+
+    @property
+    def server_names(self) -> tuple[str, ...]:
+        """The hosts without their ports, each once."""
+        return tuple(dict.fromkeys(_PORT.sub("", origin.authority) for origin in self.origins))
+
+    @property
+    def max_body(self) -> int | None:
+        """The largest body that any route takes, in octets; None where one names no bound."""
+        bounds = [route.max_body for route in self.routes]
+        return None if None in bounds else max(bound for bound in bounds if bound is not None)
+
+    @property
+    def streams_bodies(self) -> bool:
+        """Whether bodies are handed on as they come; see `STREAMED_FROM`."""
+        return self.max_body is None or self.max_body > STREAMED_FROM
+
+    @property
+    def upgrading(self) -> tuple[Route, ...]:
+        """The routes up to the last one that takes `Upgrade`, in order: what stands before it may shadow it."""
+        routes = tuple(self.routes)
+        last = max((index for index, route in enumerate(routes) if route.upgrade), default=-1)
+        return routes[: last + 1]
+
+    @property
+    def unproven(self) -> bool:
+        """Whether any route is answered without a proof, by design or because it only observes."""
+        return any(route.client is not Client.APP or route.enforced_share < 1 for route in self.routes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Front:
+    """Everything that a proxy in front of one gate is told.
+
+    `deadline` is how long a gate may take over its answer before the request is refused with 503.
+    """
+
+    gate: Address
+    service: Service | None
+    sites: tuple[Site, ...]
+    deadline: timedelta = timedelta(seconds=1)
+
+    def __post_init__(self) -> None:
+        """Refuse what would leave a proxy with nothing to guard, or with one name for two things."""
+        names = [site.name for site in self.sites]
+        if not names or len(set(names)) != len(names):
+            raise ConfigurationError(reasons.GATE_MALFORMED, "a proxy needs upstreams, each with a name of its own")
+        if not timedelta(0) < self.deadline <= timedelta(seconds=60):
+            raise ConfigurationError(reasons.GATE_MALFORMED, "the gate's deadline is above 0 and at most 60 seconds")
+
+
+def parse_address(text: str) -> Address:
+    """Read `unix:/path`, `host:port`, `http://host[:port]` or `https://host[:port]`; a path after it is refused.
+
+    Raises `ConfigurationError` (`configuration.gate_malformed`).
+    """
+    url = _URL.fullmatch(text)
+    if url is not None and url["path"] in (None, "", "/"):
+        return _parse_authority(url["authority"], tls=url["scheme"] == "https")
+    unix = _UNIX.fullmatch(text)
+    if unix is not None:
+        return Address(path=unix[1])
+    return _parse_authority(text, tls=False)
+
+
+def parse_service(url: str) -> Service:
+    """Read the service's URL, e.g. `http://127.0.0.1:8600/bonafide/v1`, into where it is and its prefix.
+
+    Raises as `parse_address`.
+    """
+    parts = _URL.fullmatch(url)
+    if parts is None:
+        raise ConfigurationError(reasons.GATE_MALFORMED, f"{url!r} is not the service's URL")
+    address = _parse_authority(parts["authority"], tls=parts["scheme"] == "https")
+    return Service(address=address, prefix=(parts["path"] or "").rstrip("/"))
+
+
+def _parse_authority(text: str, *, tls: bool) -> Address:
+    port = "" if _PORT.search(text) else f":{443 if tls else 80}"
+    if not _INTERNET.fullmatch(text + port):
+        raise ConfigurationError(reasons.GATE_MALFORMED, f"{text!r} is neither unix:/path nor host:port")
+    return Address(authority=text + port, tls=tls)
