@@ -42,7 +42,7 @@ def own_directory(path: Path) -> None:
     _refuse_others(path, status)
 
 
-def read(path: Path) -> bytes | None:
+def read(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes | None:
     """Return what the file holds, or None where there is none.
 
     Raises `ConfigurationError` (`configuration.keys_unsafe`) for anything but a regular file, a file of
@@ -55,7 +55,7 @@ def read(path: Path) -> bytes | None:
         return None
     try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+        if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
             raise ConfigurationError(reasons.KEYS_UNSAFE, f"{path} is not a small regular file")
         _refuse_others(path, status)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
