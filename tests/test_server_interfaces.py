@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bonafide import server_interfaces as interfaces
@@ -43,6 +43,16 @@ def test_content_type_from_a_server_that_lets_underscores_in_is_not_taken_for_th
 def test_fields_of_scope_are_joined_and_those_with_an_underscore_are_left_out() -> None:
     fields = [(b"X-One", b"1"), (b"x-one", b"2"), (b"x_one", b"3"), (b"cookie", b"a=b"), (b"cookie", b"c=d")]
     assert interfaces.headers_of_scope(fields) == {"x-one": "1,2", "cookie": "a=b; c=d"}
+
+
+def test_field_that_was_sent_once_is_taken_and_no_other() -> None:
+    assert interfaces.single_field_of_environ({"HTTP_X_ONE": "1"}, "x-one") == "1"
+    assert interfaces.single_field_of_environ({"HTTP_X_ONE": "1,1"}, "x-one") is None
+    assert interfaces.single_field_of_environ({"HTTP_X_ONE": ""}, "x-one") is None
+    assert interfaces.single_field_of_environ({}, "x-one") is None
+    assert interfaces.single_field_of_scope([(b"X-One", b"1"), (b"x-two", b"2")], "x-one") == "1"
+    for fields in ([], [(b"x-one", b"1")] * 2, [(b"x_one", b"1")], [(b"x-one", b"1"), (b"x_one", b"2")]):
+        assert interfaces.single_field_of_scope(fields, "x-one") is None
 
 
 @pytest.mark.parametrize("name", ["bonafide-x", "Bonafide-Admission", "bonafide_x", "BONAFIDE_ADMISSION"])
@@ -101,6 +111,7 @@ def test_mount_is_the_configured_one_and_no_other() -> None:
     assert refused(lambda: agreed("/api/x", mount="/shop")) is reasons.TARGET_NOT_CANONICAL
 
 
+@settings(parent=settings.get_profile("bonafide"))
 @given(path=st.binary(max_size=24), query=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=12))
 def test_canonical_target_is_the_same_with_and_without_the_raw_one(path: bytes, query: str) -> None:
     target = agreed(None, b"/" + path, query=query)
@@ -111,6 +122,7 @@ def test_canonical_target_is_the_same_with_and_without_the_raw_one(path: bytes, 
     assert agreed(target, b"/" + path, query=query) == target
 
 
+@settings(parent=settings.get_profile("bonafide"))
 @given(raw=st.text(st.characters(max_codepoint=255), max_size=30), routed=st.binary(max_size=12))
 def test_no_raw_target_leads_to_another_path(raw: str, routed: bytes) -> None:
     try:

@@ -65,6 +65,22 @@ def headers_of_scope(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
+def single_field_of_environ(environ: Mapping[str, Any], name: str) -> str | None:
+    """Return the value of a field that was sent once; None where it was not sent, or more than once.
+
+    `name` is in lower case. For fields whose values hold no comma: servers join several of one name by it.
+    """
+    value = environ.get("HTTP_" + name.upper().replace("-", "_"))
+    return value if value and "," not in value else None
+
+
+def single_field_of_scope(fields: Iterable[tuple[bytes, bytes]], name: str) -> str | None:
+    """Return the value of a field that was sent once, and in no spelling with `_`; None otherwise."""
+    wanted = name.encode()
+    found = [each for each in fields if each[0].lower().replace(b"_", b"-") == wanted]
+    return found[0][1].decode("latin-1") if len(found) == 1 and b"_" not in found[0][0] else None
+
+
 def claims_in_environ(environ: Mapping[str, Any]) -> list[str]:
     """Return the keys of header fields that begin with `bonafide-`, `_` read as `-`."""
     return [key for key in environ if key.startswith(_REFUSED_KEYS)]

@@ -32,7 +32,7 @@ def test_what_is_held_is_what_was_digested(body: bytes) -> None:
     for length in (None, len(body)):
         spool = spooled(body, length)
         assert (spool.file.read(), spool.size, spool.digest()) == (body, len(body), digest_of((body,)))
-        assert spool.on_disk == (len(body) > MEMORY)
+        assert spool.needs_disk() == (len(body) > MEMORY)
         spool.close()
         spool.close()
 

@@ -73,3 +73,9 @@ VIEW_UNGUARDED: Final = _misuse(
     "Give the view's URL an app route, and put the middleware into MIDDLEWARE.",
     "PROTOCOL section 6",
 )
+SCOPE_UNKNOWN: Final = _misuse(
+    "scope_unknown",
+    "An ASGI server speaks a protocol to the application that the middleware cannot judge.",
+    "Serve HTTP and WebSockets only.",
+    "PROTOCOL section 7",
+)

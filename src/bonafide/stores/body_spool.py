@@ -35,10 +35,9 @@ class BodySpool:
         self._max_bytes = max_bytes
         self._sha256 = hashlib.sha256()
 
-    @property
-    def on_disk(self) -> bool:
-        """Whether reading and writing it may wait for a disk."""
-        return self.size > self._memory_bytes
+    def needs_disk(self, more: int = 0) -> bool:
+        """Tell whether reading, or writing `more` octets, may wait for a disk."""
+        return self.size + more > self._memory_bytes
 
     def write(self, chunk: bytes) -> None:
         """Accept a chunk. Raises `MalformedEvidence` (`request.body_too_large`); the chunk is then `rest`."""
