@@ -7,13 +7,14 @@ import sys
 
 import pytest
 
-from bonafide.cli import COMMANDS, main
+from bonafide.cli import COMMANDS, main, managed
 
 
 def test_help_names_every_command_and_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in COMMANDS)
+    modules = [name for name in COMMANDS if name != "managed"]
+    assert all(name in out for name in [*modules, *managed.COMMANDS, managed.MANAGE])
 
 
 @pytest.mark.parametrize("words", [[], ["unheard-of"], ["verify"], ["verify", "unheard-of"], ["--unheard-of"]])

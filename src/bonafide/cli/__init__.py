@@ -12,11 +12,13 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from bonafide.cli import managed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-COMMANDS: Final = ("verify", "curl")
-"""The modules of this package that are subcommands, in the order of the help text."""
+COMMANDS: Final = ("verify", "curl", "serve", "managed")
+"""The modules of this package that add subcommands, in the order of the help text."""
 
 MISUSE: Final = 2
 
@@ -27,8 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
         import_module(f"bonafide.cli.{name}").register(commands)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and (words[0] in managed.COMMANDS or words[0] == managed.MANAGE):
+        return managed.run(words[0], words[1:])
     try:
-        arguments = parser.parse_args(list(_bind_values(sys.argv[1:] if argv is None else argv)))
+        arguments = parser.parse_args(list(_bind_values(words)))
     except SystemExit as stopped:
         return stopped.code if isinstance(stopped.code, int) else MISUSE
     code: int = arguments.run(arguments)

@@ -1,4 +1,4 @@
-"""`manage.py bonafide_apps`: which apps this service enrols, and adding one."""
+"""`manage.py bonafide_apps`: which apps this service enrols, and adding one or an identity of it."""
 
 from __future__ import annotations
 
@@ -30,17 +30,19 @@ class Command(BaseCommand):
         add.add_argument(
             "--identity",
             action="append",
-            required=True,
+            default=[],
             metavar="TEAMID.BUNDLE",
-            help="the App ID that it is signed as; may be given again",
+            help="an App ID that it is signed as; may be given again. Without one no device can enrol yet",
         )
-        add.add_argument("--platform", choices=[Platform.IOS.value, Platform.MACOS.value], default=Platform.IOS.value)
-        add.add_argument(
-            "--evidence",
-            action="append",
-            choices=[member.value for member in EvidenceEnvironment],
-            help="where its evidence comes from; may be given again (default: production)",
+        _declare_evidence(add)
+        identity = acts.add_parser("identity", help="the signed forms of an app").add_subparsers(
+            dest="identity_act", required=True
         )
+        another = identity.add_parser("add", help="add an identity to an app, or change what is named of it")
+        another.add_argument("app", help="the app's name")
+        another.add_argument("--team", required=True, metavar="TEAMID", help="Apple's ten characters for the team")
+        another.add_argument("--bundle", required=True, metavar="BUNDLE", help="the bundle id, com.example.shop")
+        _declare_evidence(another)
 
     def handle(self, *_: Any, **options: Any) -> None:
         """List or add."""
@@ -54,17 +56,27 @@ class Command(BaseCommand):
             raise CommandError(message)
         try:
             with transaction.atomic():
-                for name in options["identity"]:
-                    self._add(options["app"], environment, name, options["platform"], evidence)
+                self._put(options, environment, evidence)
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from None
 
-    def _add(self, name: str, environment: Environment, identity: str, platform: str, evidence: list[str]) -> None:
-        app = App.objects.filter(name=name, environment=environment).first()
+    def _put(self, options: dict[str, Any], environment: Environment, evidence: list[str]) -> None:
+        app = App.objects.filter(name=options["app"], environment=environment).first()
+        if options["act"] == "identity":
+            if app is None:
+                message = f"there is no app {options['app']} in {environment}"
+                raise CommandError(message)
+            self._add(app, f"{options['team']}.{options['bundle']}", options["platform"], evidence)
+            return
         if app is None:
-            app = App(name=name, environment=environment)
+            app = App(name=options["app"], environment=environment)
             app.full_clean()
             app.save()
+            self.stderr.write(f"{app} is added")
+        for name in options["identity"]:
+            self._add(app, name, options["platform"], evidence)
+
+    def _add(self, app: App, identity: str, platform: str, evidence: list[str]) -> None:
         row = Identity.objects.filter(app=app, name=identity).first() or Identity(app=app, name=identity)
         row.platform, row.environments = platform, evidence
         row.full_clean()
@@ -73,6 +85,19 @@ class Command(BaseCommand):
 
     def _list(self, environment: Environment) -> None:
         for app in App.objects.filter(environment=environment).prefetch_related("identities"):
-            for identity in app.identities.all():
+            identities = list(app.identities.all())
+            if not identities:
+                self.stdout.write(f"{app.name}  has no identity: no device can enrol")
+            for identity in identities:
                 evidence = ", ".join(identity.environments)
                 self.stdout.write(f"{app.name}  {identity.name}  {identity.platform}  {evidence}")
+
+
+def _declare_evidence(parser: ArgumentParser) -> None:
+    parser.add_argument("--platform", choices=[Platform.IOS.value, Platform.MACOS.value], default=Platform.IOS.value)
+    parser.add_argument(
+        "--evidence",
+        action="append",
+        choices=[member.value for member in EvidenceEnvironment],
+        help="where its evidence comes from; may be given again (default: production)",
+    )

@@ -1,0 +1,58 @@
+"""What somebody must do now and then while the service runs: erase what is due, and say aloud that glass is broken.
+
+One thread, in the operator's process of each host. Several hosts doing the same harm nobody: each act is
+idempotent, and a database that does not answer is asked again later.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
+from django.utils import timezone
+
+from bonafide.django import conf
+from bonafide.django.retention import purge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger: Final = logging.getLogger("bonafide.caretaker")
+
+EVERY_S: Final = 60.0
+PURGE_EVERY_S: Final = 3600.0
+
+
+class Caretaker:
+    """What is due when. `clock` counts seconds and never goes back."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with everything due."""
+        self._clock = clock
+        self._purged: float | None = None
+
+    def round(self) -> None:
+        """Do what is due now."""
+        if self._purged is None or self._clock() - self._purged >= PURGE_EVERY_S:
+            try:
+                purge(timezone.now(), refusal_retention=conf.current().refusal_retention)
+            except DatabaseError as error:
+                logger.error("what is due was not erased: %s", type(error).__name__)  # noqa: TRY400 - rows are in the trace
+            else:
+                self._purged = self._clock()
+
+
+def start() -> None:
+    """Make rounds in this process from now on."""
+    threading.Thread(target=_rounds, name="bonafide-caretaker", daemon=True).start()
+
+
+def _rounds() -> None:
+    caretaker, pause = Caretaker(), threading.Event()
+    while not pause.wait(EVERY_S):
+        caretaker.round()
+        close_old_connections()  # no request ends on this thread, so nobody else does

@@ -1,0 +1,219 @@
+"""The two listeners under granian, and the process that holds them together.
+
+    bonafide serve ── worker … worker          the public listener
+                   └─ console ── worker        the operator's listener, a program of its own
+
+Rules of this file: nobody outlives the first process, however it ends; and on SIGTERM and SIGINT it ends when the
+requests in flight are answered.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+
+from bonafide.django.service import logs
+from bonafide.errors import ConfigurationError
+from bonafide.reasons import configuration as reasons
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bonafide.django.service.home import Home
+    from bonafide.django.service.service_file import Listener
+
+logger: Final = logging.getLogger("bonafide.serve")
+
+SETTINGS: Final = "bonafide.django.service.settings"
+CONSOLE_SETTINGS: Final = "bonafide.django.service.console_settings"
+METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+_CONSOLE_THREADS: Final = 4
+_BACKPRESSURE: Final = 256
+_RESTART_S: Final = 1.0
+_WATCH_S: Final = 0.5
+_HEADER_MS: Final = 10_000
+_BUFFER_BYTES: Final = 128 * 1024
+
+
+def serve(home: Home, *, listen: Listener, console: Listener, workers: int) -> None:
+    """Serve until SIGTERM or SIGINT. Nothing of Django's may be open in this process.
+
+    Raises `ConfigurationError` (`configuration.setting_malformed`) where somebody listens already.
+    """
+    for listener in (listen, console):
+        require_free(listener)
+    server = _server(
+        "public_application", listen, workers=workers, threads=home.says.threads, stop_within=home.says.stop_within
+    )
+    with _metrics_directory(), _console(console):
+        server.serve()
+
+
+def serve_console(listener: Listener, *, stop_within: int) -> None:
+    """Serve the operator's listener: the whole of a process that `serve` starts."""
+    logs.apply()
+    _end_with_parent()
+    server = _server("console_application", listener, workers=1, threads=_CONSOLE_THREADS, stop_within=stop_within)
+    server.serve()
+
+
+def public_application() -> Any:
+    """Return what a worker of the public listener runs."""
+    _end_with_parent()
+    from bonafide.django.service.wsgi import application  # noqa: PLC0415 - in the worker, after the fork
+
+    return application
+
+
+def console_application() -> Any:
+    """Return what the worker of the operator's listener runs."""
+    _end_with_parent()
+    from bonafide.django.service.wsgi import application  # noqa: PLC0415, I001 - in the worker, and before what wants Django
+    from bonafide.django.service import caretaker  # noqa: PLC0415 - which is set up now
+
+    caretaker.start()
+    return application
+
+
+def require_free(listener: Listener) -> None:
+    """Refuse an address on which somebody listens; remove the socket file of a server that died.
+
+    Granian shares a port with whoever has it, so two services would silently take turns.
+
+    Raises `ConfigurationError` (`configuration.setting_malformed`).
+    """
+    family = socket.AF_UNIX if listener.socket else socket.AF_INET6 if ":" in listener.address else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            if listener.socket is None:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((listener.address, listener.port))
+            elif listener.socket.is_socket():
+                if probe.connect_ex(str(listener.socket)) != errno.ECONNREFUSED:
+                    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+                listener.socket.unlink(missing_ok=True)
+    except OSError as error:
+        detail = f"cannot listen on {listener}: {os.strerror(error.errno or 0)}"
+        raise ConfigurationError(reasons.SETTING_MALFORMED, detail) from None
+
+
+def _server(factory: str, listener: Listener, *, workers: int, threads: int, stop_within: int) -> Any:
+    place: dict[str, Any] = {"address": listener.address, "port": listener.port}
+    if listener.socket is not None:
+        # A proxy of this host runs under another account, in our group.
+        place = {"uds": listener.socket, "uds_permissions": 0o660}
+    return Granian(
+        f"{__name__}:{factory}",
+        factory=True,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=threads,
+        backpressure=_BACKPRESSURE,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MS, max_buffer_size=_BUFFER_BYTES),
+        websockets=False,
+        log_dictconfig=logs.configuration(),
+        respawn_failed_workers=True,
+        workers_kill_timeout=stop_within,
+        **place,
+        **_static_files(factory),
+    )
+
+
+def _static_files(factory: str) -> dict[str, Any]:
+    if factory != "console_application":
+        return {}
+    admin = find_spec("django.contrib.admin")  # found, not imported: that wants settings
+    if admin is None or admin.origin is None:
+        return {}
+    return {"static_path_route": ["/static"], "static_path_mount": [Path(admin.origin).parent / "static"]}
+
+
+@contextmanager
+def _metrics_directory() -> Iterator[None]:
+    """Give all processes of this service one place for their counts, which ends with it."""
+    place = tempfile.mkdtemp(prefix="bonafide-metrics-")
+    os.environ[METRICS_VARIABLE] = place
+    try:
+        yield
+    finally:
+        del os.environ[METRICS_VARIABLE]
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _console(listener: Listener) -> Iterator[None]:
+    """Keep the operator's listener running beside the public one, and have it end with it."""
+    keeper = _Keeper(
+        [sys.executable, "-P", "-m", "bonafide.django.service.console_process", str(listener).removeprefix("http://")]
+    )
+    keeper.start()
+    try:
+        yield
+    finally:
+        keeper.stop()
+
+
+class _Keeper:
+    """Starts a program, and starts it again when it ends by itself."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._command = command
+        self._ending = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._keep, name="bonafide-console", daemon=True)
+
+    def start(self) -> None:
+        """Start it, and watch it from now on."""
+        self._process = self._open()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it gracefully, and wait."""
+        self._ending.set()
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.terminate()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        while self._process is not None:
+            code = self._process.wait()
+            if self._ending.wait(_RESTART_S):
+                return
+            logger.critical("the operator's listener ended with %d and is started again", code)
+            self._process = self._open()
+
+    def _open(self) -> subprocess.Popen[bytes]:
+        environ = os.environ | {"DJANGO_SETTINGS_MODULE": CONSOLE_SETTINGS}
+        return subprocess.Popen(self._command, env=environ, stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
+
+
+def _end_with_parent() -> None:
+    """End this process gracefully when its parent is gone: a server that was killed must not leave one behind."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="bonafide-lifeline", daemon=True).start()

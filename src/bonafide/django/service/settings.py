@@ -1,0 +1,71 @@
+"""Django's settings of the public listener, made from the home that `BONAFIDE_HOME` names.
+
+Rule of this file: it decides nothing that `service.toml` could say, and is the same for every process of a home, the
+operator's listener excepted (`console_settings`).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from bonafide.django.databases import SQLITE_OPTIONS
+from bonafide.django.service import home, logs
+
+HOME: Final = home.read(home.locate(None, os.environ))
+
+SECRET_KEY = HOME.secret()
+BASE_DIR = HOME.path
+DEBUG = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+ROOT_URLCONF = "bonafide.django.service.urls"
+WSGI_APPLICATION = "bonafide.django.service.wsgi.application"
+APPEND_SLASH = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LOGGING = logs.configuration()
+
+# No view of the protocol asks Django for the host: they compare it with `origins`, octet for octet.
+ALLOWED_HOSTS = [urlsplit(origin).hostname or "" for origin in HOME.says.shared.get("origins", [])]  # type: ignore[attr-defined]
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "bonafide.django",
+]
+MIDDLEWARE = ["bonafide.django.service.watch.WatchMiddleware"]
+
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+
+# This process has no API of its own, so nothing here is admitted, and no route table is missing.
+SILENCED_SYSTEM_CHECKS = ["bonafide.E001", "bonafide.W001"]
+
+BONAFIDE = HOME.bonafide()
+
+_POOL_SECONDS: Final = 5
+"""How long a request waits for a connection before it is told to back off."""
+
+
+def _database() -> dict[str, Any]:
+    said = HOME.says.database
+    if said is None:
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(HOME.database), "OPTIONS": SQLITE_OPTIONS}
+    pool = {"min_size": 1, "max_size": HOME.says.threads, "timeout": _POOL_SECONDS}
+    options = {"connect_timeout": str(_POOL_SECONDS), **said["OPTIONS"], "pool": pool}
+    return {**said, "OPTIONS": options, "CONN_HEALTH_CHECKS": True}
+
+
+DATABASES = {"default": _database()}
