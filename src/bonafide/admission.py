@@ -179,7 +179,7 @@ class Denied:
 
     @property
     def proven_instance(self) -> str | None:
-        """The instance that signed this request; None where that was not proven: a stolen attestation names its victim."""
+        """The instance that signed this request, or None: a stolen attestation names its victim."""
         if self.attestation is None or self.reason not in AFTER_PROOF:
             return None
         return self.attestation.instance

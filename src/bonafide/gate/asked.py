@@ -1,0 +1,76 @@
+"""What a proxy asks a gate about: the request in hand, in header fields whose names have no second spelling.
+
+    Originalmethod  Originaltarget  Originalhost      as they came
+    Originallength  Originalcoding  Originaltrailer   Content-Length, Transfer-Encoding, Trailer
+    Originalupgrade Originaladdress                   Upgrade, and where the client connects from
+
+WSGI writes `X-A` and `X_A` alike, and not every proxy drops the latter; a name without either cannot be sent in
+another spelling, and under its own the proxy overwrites it. All other fields pass as the client sent them.
+Nothing here is proven: that is what the gate is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from bonafide.errors import MalformedEvidence
+from bonafide.http import HttpRequest
+from bonafide.proof.http_signature import FIELDS_READ
+from bonafide.reasons import request as reasons
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bonafide.http import Origins
+
+_SAID_BY_THE_PROXY: Final = {"upgrade": "HTTP_ORIGINALUPGRADE", "trailer": "HTTP_ORIGINALTRAILER"}
+_NOT_PREFIXED: Final = {"content-type": "CONTENT_TYPE"}
+_FIELDS: Final = tuple(
+    (name, _NOT_PREFIXED.get(name, f"HTTP_{name.upper().replace('-', '_')}"))
+    for name in sorted(FIELDS_READ - _SAID_BY_THE_PROXY.keys())
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as the proxy describes it. `has_body` is how it is framed, `length` what it announces, if it does."""
+
+    request: HttpRequest
+    has_body: bool
+    length: int | None
+
+
+def read_request(environ: Mapping[str, Any], origins: Origins) -> Asked:
+    """Return the request that the proxy asks about. Proves nothing.
+
+    Raises `MalformedEvidence` (`request.host_unknown`, `request.target_not_canonical`, `request.body_framing`).
+    """
+    length, has_body = _framing(environ)
+    headers = {name: environ[key] for name, key in _FIELDS if key in environ}
+    if not headers.get("content-type", "x"):
+        del headers["content-type"]  # WSGI servers say '' where there is none
+    for name, key in _SAID_BY_THE_PROXY.items():
+        if value := environ.get(key):
+            headers[name] = value
+    target = environ.get("HTTP_ORIGINALTARGET", "")
+    method = environ.get("HTTP_ORIGINALMETHOD", "")
+    if not target or not method:
+        raise MalformedEvidence(reasons.TARGET_NOT_CANONICAL, "the proxy names no method or no target")
+    origin = origins.pick(environ.get("HTTP_ORIGINALHOST"))
+    return Asked(HttpRequest(method=method, origin=origin, target=target, headers=headers), has_body, length)
+
+
+def _framing(environ: Mapping[str, Any]) -> tuple[int | None, bool]:
+    """Return the announced length, and whether there is a body; refuse what two parties could frame differently."""
+    length, coding = environ.get("HTTP_ORIGINALLENGTH", ""), environ.get("HTTP_ORIGINALCODING", "")
+    if coding and (length or coding.lower() != "chunked"):
+        raise MalformedEvidence(reasons.BODY_FRAMING, "Transfer-Encoding")
+    if length and not (length.isascii() and length.isdecimal() and len(length) <= _MAX_LENGTH_DIGITS):
+        raise MalformedEvidence(reasons.BODY_FRAMING, "Content-Length")
+    if length:
+        return int(length), int(length) > 0
+    return None, bool(coding)
+
+
+_MAX_LENGTH_DIGITS: Final = 15

@@ -1,0 +1,216 @@
+"""One request's way through a gate: judged as in Django's middleware, answered for a proxy (PROTOCOL section 7)."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from bonafide import statement
+from bonafide.admission import Admitted, AttestationMemory, Denied, Exempt, Gate, PendingAdmission, Unproven, admit
+from bonafide.codec import base64url
+from bonafide.errors import MalformedEvidence
+from bonafide.gate.asked import read_request
+from bonafide.gate.config import BodyDigest
+from bonafide.gate.rates import RatesUnavailable
+from bonafide.http import Origins
+from bonafide.reasons import request as request_reasons
+from bonafide.reasons import route as route_reasons
+from bonafide.reasons import store as store_reasons
+from bonafide.routes import ramp
+from bonafide.statement import Sender, Statement
+from bonafide.stores.legacy_meter import LegacyMeter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+    from bonafide.gate.asked import Asked
+    from bonafide.gate.config import GateConfig, Upstream
+    from bonafide.gate.provisioned import Provisioned
+    from bonafide.gate.rates import Rates
+    from bonafide.opening import Opening
+    from bonafide.ports import ReplayStore
+
+Verdict = Admitted | Exempt | Unproven | Denied
+
+_RECORD_OCTETS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The request may go on, with this statement. `verdict` may be a refusal that takes no effect."""
+
+    statement: str
+    record: str
+    verdict: Verdict
+    upstream: str
+    opening: Opening | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The request must not go on. `retry_after` is what a limit asks for."""
+
+    denied: Denied
+    record: str
+    upstream: str
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """One upstream: its rules, and the key of its statements."""
+
+    upstream: Upstream
+    gate: Gate
+    key: bytes
+
+
+class Judge:
+    """One worker's judgement. Threads may share it."""
+
+    def __init__(
+        self,
+        config: GateConfig,
+        *,
+        keys: Mapping[str, bytes],
+        provisioned: Provisioned,
+        replay: ReplayStore,
+        rates: Rates,
+    ) -> None:
+        """Take the parts; `keys` are the admission keys by the names of upstreams."""
+        self._provisioned = provisioned
+        self._replay = replay
+        self._rates = rates
+        self._legacy = LegacyMeter()
+        self._origins = Origins(origin for upstream in config.upstreams for origin in upstream.origins)
+        self._doors = {
+            origin: _Door(upstream, _gate(config, upstream, provisioned), keys[upstream.name])
+            for upstream in config.upstreams
+            for origin in upstream.origins
+        }
+
+    def judge(self, environ: Mapping[str, Any], now: datetime) -> Passed | Refused:
+        """Judge what the proxy asks about. Raises nothing for any input of a client."""
+        record = base64url.encode(secrets.token_bytes(_RECORD_OCTETS))
+        network = ramp.network_of(environ.get("HTTP_ORIGINALADDRESS", ""))
+        try:
+            wait = self._rates.network(network)
+            if wait is not None:
+                return Refused(Denied(request_reasons.RATE_EXCEEDED, "network"), record, "", wait)
+            asked = read_request(environ, self._origins)
+        except MalformedEvidence as refusal:
+            return Refused(Denied(refusal.reason, refusal.detail), record, "")
+        except RatesUnavailable:
+            return Refused(Denied(store_reasons.UNAVAILABLE, "rates"), record, "")
+        door = self._doors[str(asked.request.origin)]
+        verdict, wait = self._decide(asked, door, now)
+        return self._conclude(verdict, asked, door, record=record, network=network, now=now, wait=wait)
+
+    def _decide(self, asked: Asked, door: _Door, now: datetime) -> tuple[Verdict, timedelta | None]:
+        decision = admit(asked.request, gate=door.gate, now=now)
+        if isinstance(decision, PendingAdmission):
+            first_use = self._replay.remember(decision.replay_key, created=decision.created, now=now.timestamp())
+            decision = decision.settle(first_use)
+        if isinstance(decision, Denied):
+            return decision, None
+        refusal = _refuse_body(asked, decision, door.upstream)
+        if refusal is not None:
+            return refusal, None
+        if isinstance(decision, Admitted):
+            self._legacy.proven(decision.route)
+            return self._within_rates(asked, decision)
+        if isinstance(decision, Unproven) and not self._legacy.admits(decision.route):
+            return Denied(route_reasons.LEGACY_SHARE_EXCEEDED, "", decision.route), None
+        return decision, None
+
+    def _within_rates(self, asked: Asked, admitted: Admitted) -> tuple[Verdict, timedelta | None]:
+        """Count what was proven. A proof that is sent again has been refused by now, and eats nobody's share."""
+        credential = asked.request.headers.get("authorization")
+        try:
+            wait, which = self._rates.instance(admitted.attestation.instance), "instance"
+            if wait is None and credential is not None:
+                wait, which = self._rates.user(credential), "user"
+        except RatesUnavailable:
+            return Denied(store_reasons.UNAVAILABLE, "rates", admitted.route, admitted.attestation), None
+        if wait is None:
+            return admitted, None
+        return Denied(request_reasons.RATE_EXCEEDED, which, admitted.route, admitted.attestation), wait
+
+    def _conclude(
+        self,
+        verdict: Verdict,
+        asked: Asked,
+        door: _Door,
+        *,
+        record: str,
+        network: str,
+        now: datetime,
+        wait: timedelta | None,
+    ) -> Passed | Refused:
+        opening = None
+        if isinstance(verdict, Denied):
+            route = verdict.route
+            if route is None:
+                enforced = door.upstream.routes.enforces
+            else:
+                enforced = ramp.is_enforced(
+                    route, instance=verdict.proven_instance, network=network, key=self._provisioned.ramp_key
+                )
+            if enforced and route is not None:
+                opening = self._provisioned.opening(route.match, now)
+            if enforced and opening is None:
+                return Refused(verdict, record, door.upstream.name, wait)
+        said = Statement(
+            method=asked.request.method,
+            authority=asked.request.origin.authority,
+            target=asked.request.target,
+            route="" if verdict.route is None else verdict.route.match,
+            client="app" if verdict.route is None else verdict.route.client.value,
+            record=record,
+            issued_at=now,
+            sender=_sender(verdict, asked) if isinstance(verdict, Admitted) else None,
+        )
+        return Passed(statement.issue(said, key=door.key), record, verdict, door.upstream.name, opening)
+
+
+def _gate(config: GateConfig, upstream: Upstream, provisioned: Provisioned) -> Gate:
+    return Gate(
+        issuer=config.issuer,
+        audience=config.audience,
+        apps=config.apps,
+        environments=config.evidence_environments,
+        routes=upstream.routes,
+        keys=provisioned,
+        revocations=provisioned,
+        memory=AttestationMemory(),
+    )
+
+
+def _refuse_body(asked: Asked, decision: Admitted | Exempt | Unproven, upstream: Upstream) -> Denied | None:
+    route = decision.route
+    attestation = decision.attestation if isinstance(decision, Admitted) else None
+    if route.max_body is not None and asked.length is not None and asked.length > route.max_body:
+        return Denied(request_reasons.BODY_TOO_LARGE, "", route, attestation)
+    unread = upstream.body is BodyDigest.UNCHECKED and not upstream.unchecked_bodies
+    if unread and asked.has_body and isinstance(decision, Admitted):
+        return Denied(request_reasons.BODY_UNCHECKED, "", route, attestation)
+    return None
+
+
+def _sender(admitted: Admitted, asked: Asked) -> Sender:
+    attestation = admitted.attestation
+    return Sender(
+        instance=attestation.instance,
+        jkt=admitted.jkt,
+        app=attestation.app,
+        identity=attestation.identity,
+        environment=attestation.environment,
+        tier=attestation.tier,
+        proof=admitted.proof,
+        app_version=attestation.app_version,
+        warnings=attestation.warnings,
+        digest=admitted.digest,
+        attestation=statement.digest_of_attestation(asked.request.headers["oauth-client-attestation"]),
+    )

@@ -1,0 +1,146 @@
+"""The one callable that a gate's workers serve (WSGI), and how each worker makes it.
+
+/admit     what a proxy asks: 204, or a refusal
+/health    200 while this worker answers
+/ready     200 while what it knows is fresh, else 503
+/metrics   counters of all workers
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from bonafide.gate import snapshot
+from bonafide.gate.identity import read_gate_key
+from bonafide.gate.judge import Judge, Passed
+from bonafide.gate.observing import Observing, exposition
+from bonafide.gate.poller import LOOK_EVERY_S, Poller, own_state
+from bonafide.gate.provisioned import Provisioned
+from bonafide.gate.rates import Rates
+from bonafide.problem import RETRY_SPREAD_S, Problem
+from bonafide.stores import require_scope
+from bonafide.stores.addresses import open_replay_store
+from bonafide.stores.admission_keys import read_admission_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from bonafide.gate.config import GateConfig
+    from bonafide.gate.judge import Refused
+    from bonafide.stores.addresses import OpenedReplayStore
+
+    StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+PROVISION_WITHIN_S: Final = 5.0
+"""How long a worker that starts waits for the service's word, before it serves refusals."""
+
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
+_EMPTY: Final[tuple[bytes, ...]] = (b"",)
+_LINES: Final = {
+    200: "200 OK",
+    401: "401 Unauthorized",
+    403: "403 Forbidden",
+    404: "404 Not Found",
+    503: "503 Service Unavailable",
+}
+
+_log: Final = logging.getLogger("bonafide.gate")
+
+
+class GateWorker:
+    """One worker of a gate. Raises `ConfigurationError` for parts that it cannot start with."""
+
+    def __init__(self, config: GateConfig) -> None:
+        """Open what the worker needs, and begin to listen for the service's word."""
+        own_state(config)
+        self._poller = Poller(config, read_gate_key(config.key_file))
+        self._provisioned = Provisioned(config, clock=time.time, on_unknown_key=self._poller.hurry)
+        self._observing = Observing()
+        self._judge = Judge(
+            config,
+            keys={upstream.name: read_admission_key(upstream.key_file) for upstream in config.upstreams},
+            provisioned=self._provisioned,
+            replay=open_store(config),
+            rates=Rates(config.limits, timeout=config.store_timeout),
+        )
+        threading.Thread(target=self._poller.run, args=(self._provisioned,), daemon=True, name="poller").start()
+        threading.Thread(target=self._watch, daemon=True, name="observer").start()
+        self._await_provision()
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        path = environ["PATH_INFO"]
+        if path == "/admit":
+            return self._admit(environ, start_response)
+        if path == "/health":
+            return _plain(start_response, 200, b"alive\n")
+        if path == "/ready":
+            stale = self._provisioned.is_stale()
+            return _plain(start_response, 503, b"stale\n") if stale else _plain(start_response, 200, b"ready\n")
+        if path == "/metrics":
+            return _plain(start_response, 200, exposition())
+        return _plain(start_response, 404, b"")
+
+    def _admit(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        outcome = self._judge.judge(environ, datetime.now(UTC))
+        if isinstance(outcome, Passed):
+            start_response("204 No Content", [("Bonafide-Admission", outcome.statement)])
+            self._observing.passed(outcome)
+            return _EMPTY
+        status, fields = _refusal(outcome)
+        start_response(_LINES[status], fields)
+        self._observing.refused(outcome)
+        return _EMPTY
+
+    def _await_provision(self) -> None:
+        """Wait a moment for the first word: a worker that replaces another must not begin with refusals."""
+        ends = time.monotonic() + PROVISION_WITHIN_S
+        while self._provisioned.is_stale() and time.monotonic() < ends:
+            time.sleep(0.02)
+        if self._provisioned.is_stale():
+            _log.error("the service has not said anything yet: every proof is refused until it does")
+
+    def _watch(self) -> None:
+        while True:
+            self._observing.look(self._provisioned, datetime.now(UTC))
+            time.sleep(LOOK_EVERY_S)
+
+
+def application() -> GateWorker:
+    """Make the callable from the snapshot that the gate's parent process took of its file."""
+    return GateWorker(snapshot.restore(os.environ[snapshot.VARIABLE]))
+
+
+def open_store(config: GateConfig) -> OpenedReplayStore:
+    """Open the replay store, and refuse one that cannot see every worker.
+
+    Raises `ConfigurationError` (`configuration.store_scope` and those of the store).
+    """
+    store = open_replay_store(config.replay_store, timeout=config.store_timeout)
+    require_scope(store, processes=config.workers, hosts=config.hosts)
+    return store
+
+
+def _refusal(refused: Refused) -> tuple[int, list[tuple[str, str]]]:
+    reason = refused.denied.reason
+    problem = Problem(
+        status=reason.status,
+        action=reason.action,
+        record=refused.record,
+        retry_after=refused.retry_after,
+        jitter=secrets.randbelow(RETRY_SPREAD_S),
+    )
+    status = _UNAUTHORIZED if reason.status == _UNAUTHORIZED else _FORBIDDEN
+    return status, [("Bonafide-Status", str(reason.status)), *problem.fields().items()]
+
+
+def _plain(start_response: StartResponse, status: int, body: bytes) -> Iterable[bytes]:
+    start_response(_LINES[status], [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")])
+    return (body,)
