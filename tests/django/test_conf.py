@@ -11,7 +11,13 @@ import pytest
 from django.test import override_settings
 
 from bonafide.django import conf
-from bonafide.django.setting_forms import NetworkLimits, ReplayStoreAddress
+from bonafide.django.setting_forms import (
+    KeyPlace,
+    NetworkLimits,
+    ReplayStoreAddress,
+    SealingKeyFile,
+    SealingKeyToken,
+)
 from bonafide.errors import ConfigurationError
 from bonafide.reasons import configuration as reasons
 from bonafide.terms import Environment, EvidenceEnvironment
@@ -62,12 +68,17 @@ def test_origins_alone_make_a_configuration() -> None:
     assert settings.records_every == timedelta(seconds=1)
 
 
+TOKEN: dict[str, object] = {"module": "/hsm.so", "token": "bonafide", "label": "sealing-1", "pin_file": "/pin"}
+SEALED: dict[str, object] = {"KEY_STORAGE": "database", "SEALING_KEY": {"file": "/sealing.key"}}
+
 GOOD: list[tuple[str, str, object, object]] = [
     ("ENVIRONMENT", "environment", "staging", Environment.STAGING),
     ("ISSUER", "issuer", "https://id.example.com", "https://id.example.com"),
     ("AUDIENCE", "audience", "shop", "shop"),
     ("KEYS_DIR", "keys_dir", "/keys", Path("/keys")),
     ("KEYS_DIR", "keys_dir", Path("/keys"), Path("/keys")),
+    ("KEY_STORAGE", "key_storage", "files", KeyPlace.FILES),
+    ("OTHER_SEALING_KEYS", "other_sealing_keys", [], ()),
     ("REPLAY_STORE", "replay_store", "lmdb:/replay", ReplayStoreAddress(kind="lmdb", path=Path("/replay"))),
     ("ROUTES", "routes", "/routes.toml", Path("/routes.toml")),
     ("ROUTES", "routes", Path("/routes.toml"), Path("/routes.toml")),
@@ -117,6 +128,24 @@ BAD: list[tuple[str, object]] = [
     ("KEYS_DIR", "keys"),
     ("KEYS_DIR", Path("keys")),
     ("KEYS_DIR", None),
+    ("KEY_STORAGE", "postgresql"),
+    ("KEY_STORAGE", None),
+    ("SEALING_KEY", "/sealing.key"),
+    ("SEALING_KEY", {}),
+    ("SEALING_KEY", {"file": "sealing.key"}),
+    ("SEALING_KEY", {"file": "/sealing.key", "pkcs11": TOKEN}),
+    ("SEALING_KEY", {"kms": "https://kms.example.com"}),
+    ("SEALING_KEY", {"pkcs11": "/module.so"}),
+    ("SEALING_KEY", {"pkcs11": {**TOKEN, "pin": "1234"}}),
+    ("SEALING_KEY", {"pkcs11": {name: value for name, value in TOKEN.items() if name != "pin_file"}}),
+    ("SEALING_KEY", {"pkcs11": {**TOKEN, "module": "module.so"}}),
+    ("SEALING_KEY", {"pkcs11": {**TOKEN, "pin_file": "pin"}}),
+    ("SEALING_KEY", {"pkcs11": {**TOKEN, "token": "t" * 33}}),
+    ("SEALING_KEY", {"pkcs11": {**TOKEN, "label": "l" * 129}}),
+    ("SEALING_KEY", {"pkcs11": {**TOKEN, "label": "a\nb"}}),
+    ("SEALING_KEY", {"pkcs11": {**TOKEN, "label": 7}}),
+    ("OTHER_SEALING_KEYS", {"file": "/sealing.key"}),
+    ("OTHER_SEALING_KEYS", ["/sealing.key"]),
     ("REPLAY_STORE", "lmdb:replay"),
     ("REPLAY_STORE", "lmdb:"),
     ("REPLAY_STORE", "memory"),
@@ -175,7 +204,8 @@ def test_a_value_of_another_form_does_not_start_and_is_not_repeated(key: str, wr
 
 def test_every_key_is_tried_with_a_good_and_a_bad_value() -> None:
     names = {key.name for key in KEYS}
-    tried = {"ORIGINS", "UNSAFE_DEBUG_EVIDENCE", "UNSAFE_TEST_ANCHORS"}  # good ones have tests of their own
+    # good ones have tests of their own
+    tried = {"ORIGINS", "UNSAFE_DEBUG_EVIDENCE", "UNSAFE_TEST_ANCHORS", "SEALING_KEY"}
     assert {key for key, *_ in GOOD} | tried == names
     assert {key for key, _ in BAD} == names
 
@@ -228,6 +258,27 @@ def test_debug_evidence_is_admitted_where_it_is_asked_for_by_its_name_alone() ->
     settings = parse(ENVIRONMENT="staging", UNSAFE_DEBUG_EVIDENCE=True, EVIDENCE_ENVIRONMENTS=["development"])
     assert settings.evidence_environments == {EvidenceEnvironment.DEVELOPMENT, EvidenceEnvironment.DEBUG}
     assert EvidenceEnvironment.DEBUG not in parse(ENVIRONMENT="staging").evidence_environments
+
+
+def test_keys_in_the_database_are_sealed_by_a_file_or_a_token() -> None:
+    settings = parse(**SEALED, OTHER_SEALING_KEYS=[{"pkcs11": TOKEN}])
+    assert settings.key_storage is KeyPlace.DATABASE
+    assert settings.sealing_key == SealingKeyFile(file=Path("/sealing.key"))
+    (other,) = settings.other_sealing_keys
+    assert other == SealingKeyToken(module=Path("/hsm.so"), token="bonafide", label="sealing-1", pin_file=Path("/pin"))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"KEY_STORAGE": "database"},
+        {"SEALING_KEY": {"file": "/sealing.key"}},
+        {"OTHER_SEALING_KEYS": [{"file": "/sealing.key"}]},
+        {**SEALED, "OTHER_SEALING_KEYS": [SEALED["SEALING_KEY"]]},
+    ],
+)
+def test_a_sealing_key_that_seals_nothing_and_keys_that_nothing_seals_do_not_start(written: dict[str, object]) -> None:
+    assert refusal(LEAST | written)[0] is reasons.SETTING_MALFORMED
 
 
 @pytest.mark.parametrize("processes", [{}, {"PROCESSES": 2}, {"PROCESSES": None}])

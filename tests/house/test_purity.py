@@ -70,6 +70,7 @@ ROOMS_OF: Final[dict[str, frozenset[str] | None]] = {
     "rest_framework": frozenset({"django"}),
     "rest_framework_simplejwt": frozenset({"django"}),
     "httpx": frozenset({"testing", "cli", "gate"}),
+    "pkcs11": frozenset({"stores"}),
     "pytest": frozenset({"testing"}),
     "hypothesis": frozenset({"testing"}),
 }

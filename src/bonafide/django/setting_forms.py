@@ -68,6 +68,13 @@ SealingKeyAddress = SealingKeyFile | SealingKeyToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BehindGate:
+    """The files of the keys that this API shares with its gates; two for one gate while a key is replaced."""
+
+    key_files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkLimits:
     """Requests per minute and client network for each unauthenticated endpoint; None is no limit.
 
@@ -197,7 +204,7 @@ def _sealing_key(value: object) -> SealingKeyAddress:
         raise ValueError
     if "file" in value:
         return SealingKeyFile(file=_path(value["file"]))
-    token = value["pkcs11"]
+    token = value.get("pkcs11")
     if not isinstance(token, Mapping) or set(token) != {entry.name for entry in fields(SealingKeyToken)}:
         raise ValueError
     return SealingKeyToken(
@@ -213,6 +220,15 @@ def _short(value: object, most: int) -> str:
     if len(label) > most or not label.isprintable():
         raise ValueError
     return label
+
+
+def _behind_gate(value: object) -> BehindGate:
+    if not isinstance(value, Mapping) or set(value) != {"key_files"}:
+        raise ValueError
+    files = tuple(_path(entry) for entry in _list(value["key_files"]))
+    if not files:
+        raise ValueError
+    return BehindGate(key_files=files)
 
 
 _UNTIL: Final = re.compile(r"bind_on_first_use until ([0-9]{4}-[0-9]{2}-[0-9]{2})")
@@ -245,6 +261,7 @@ network_limits: Final = Form(
     "a dict of challenge, instances, renewals, gate, console, each a whole number of at least 1 or None",
     _network_limits,
 )
+behind_gate: Final = Form('a dict with the key "key_files": a list of absolute paths', _behind_gate)
 binding: Final = Form('a dict with the key existing: "refuse" or "bind_on_first_use until YYYY-MM-DD"', _binding)
 sealing_key: Final = Form(
     'a dict: {"file": an absolute path}, or {"pkcs11": {"module": an absolute path, "token": a label, '

@@ -60,6 +60,11 @@ class PrivateFileStorage:
             private_files.remove_unfinished(path.parent)
             private_files.replace(path, data)
 
+    def names(self) -> list[str]:
+        """Return the names of all documents of the environment, in order."""
+        found = [path for path in self._home.glob("**/*") if path.suffix in {".json", ".key"} and path.is_file()]
+        return sorted(str(path.relative_to(self._home)) for path in found if not path.name.startswith("."))
+
     @contextmanager
     def _place(self, name: str) -> Iterator[Path]:
         """Own the directories down to the document's, and say in our words what the system refuses."""

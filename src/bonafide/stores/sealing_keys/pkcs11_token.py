@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _T = TypeVar("_T")
+
+_ATTEMPTS: Final = 4
+_PAUSE_S: Final = 0.05
+"""SoftHSM shows no token at all to a process that looks while another writes its files."""
 
 _REFUSED_LOGIN: Final = (
     pkcs11.PinExpired,
@@ -49,7 +54,7 @@ _MADE: Final[dict[Any, Any]] = {
     Attribute.UNWRAP: False,
 }
 _TURN: Final = threading.Lock()
-_BEGUN: Final[dict[str, int]] = {}  # which process a module was begun in
+_BEGUN: Final[dict[str, int]] = {}  # which process a module was begun in; 0 has it begin anew
 
 os.register_at_fork(after_in_child=_TURN._at_fork_reinit)  # type: ignore[attr-defined]  # noqa: SLF001 - as logging does
 
@@ -100,31 +105,37 @@ class Pkcs11SealingKey:
         """See `ports.SealingKey.open`."""
         nonce, body = split(Form.PKCS11, sealed)
         gcm = GCMParams(nonce, additional_data(Form.PKCS11, context))
+
+        def decrypt() -> bytes:
+            secret: bytes = self._found().decrypt(body, mechanism=Mechanism.AES_GCM, mechanism_param=gcm)
+            return secret
+
         try:
-            secret: bytes = self._ask(
-                lambda: self._found().decrypt(body, mechanism=Mechanism.AES_GCM, mechanism_param=gcm)
-            )
+            return self._ask(decrypt, attempts=2)
         except VerificationFailed:
             # Tokens say "general error" of a wrong tag and of their own troubles. One that opens what it has
             # just sealed has none.
             self._prove_that_it_works()
+        try:
+            return self._ask(decrypt, attempts=1)
+        except VerificationFailed:
             raise ConfigurationError(reasons.SECRET_UNSEALABLE, f"not under {self.name}, or not in its place") from None
-        return secret
 
     def _prove_that_it_works(self) -> None:
         gcm = GCMParams(self._random(NONCE_OCTETS), b"bonafide probe")
         probe = self._ask(lambda: self._found().encrypt(b"probe", mechanism=Mechanism.AES_GCM, mechanism_param=gcm))
         self._ask(lambda: self._found().decrypt(probe, mechanism=Mechanism.AES_GCM, mechanism_param=gcm))
 
-    def _ask(self, act: Callable[[], _T]) -> _T:
-        """Run `act` on a session; once more on a new session, because one may end for reasons of the token's own.
+    def _ask(self, act: Callable[[], _T], *, attempts: int = _ATTEMPTS) -> _T:
+        """Run `act` on a session; again on new ones, because a session may end for reasons of the token's own.
 
         Raises `ConfigurationError` (`configuration.sealing_key_unusable`), `VerificationFailed`
         (`store.sealing_key_unavailable`).
         """
         failure = ""
         with _TURN:
-            for _ in range(2):
+            for attempt in range(attempts):
+                time.sleep(attempt * _PAUSE_S)
                 try:
                     return act()
                 except ConfigurationError:
@@ -169,7 +180,11 @@ class Pkcs11SealingKey:
             self._forget()
 
     def _log_in(self, *, writing: bool = False) -> Any:
-        token = _library(self._module).get_token(token_label=self._token)
+        try:
+            token = _library(self._module).get_token(token_label=self._token)
+        except pkcs11.NoSuchToken:
+            _BEGUN[self._module] = 0  # many modules look for tokens only when they begin
+            raise
         pin = self._pin()
         if pin == self._wrong_pin:
             raise _unusable(self.name, "the token refused this PIN before; it is not tried again")
