@@ -21,6 +21,7 @@ from bonafide.terms import EvidenceEnvironment, Platform, Tier
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bonafide.codec.jose import Jws
     from bonafide.keys import PublishedKey, SigningKey
 
 TYPE: Final = "oauth-client-attestation+jwt"
@@ -103,10 +104,7 @@ def verify(token: str, *, issuer: str, audience: str, keys: VerificationKeys, no
 
     Raises `MalformedEvidence` and `VerificationFailed` (`client_attestation.*`).
     """
-    try:
-        jws = parse_jws(token, max_bytes=MAX_BYTES)
-    except MalformedEvidence as error:
-        raise MalformedEvidence(reasons.MALFORMED, error.reason.code) from None
+    jws = _parse_jws(token)
     kid = jws.header.get("kid")
     if jws.header != {"alg": "ES256", "typ": TYPE, "kid": kid} or not isinstance(kid, str):
         raise VerificationFailed(reasons.HEADER_REFUSED)
@@ -129,6 +127,25 @@ def verify(token: str, *, issuer: str, audience: str, keys: VerificationKeys, no
     if claims.expires_at <= now:
         raise VerificationFailed(reasons.EXPIRED)
     return claims
+
+
+def parse(token: str) -> ClientAttestation:
+    """Read the claims of a client attestation whose text somebody trusted has verified and vouches for.
+
+    For an API behind a gate, once the statement's digest of this text has been compared. Proves nothing: neither
+    who issued it, nor for whom, nor that it still holds.
+
+    Raises `MalformedEvidence` (`client_attestation.malformed`, `client_attestation.claims_malformed`) and
+    `VerificationFailed` (`client_attestation.not_for_gates`).
+    """
+    return _parse_claims(_parse_jws(token).payload)
+
+
+def _parse_jws(token: str) -> Jws:
+    try:
+        return parse_jws(token, max_bytes=MAX_BYTES)
+    except MalformedEvidence as error:
+        raise MalformedEvidence(reasons.MALFORMED, error.reason.code) from None
 
 
 def _registered(claims: ClientAttestation) -> dict[str, object]:

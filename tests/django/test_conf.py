@@ -12,6 +12,7 @@ from django.test import override_settings
 
 from bonafide.django import conf
 from bonafide.django.setting_forms import (
+    BehindGate,
     KeyPlace,
     NetworkLimits,
     ReplayStoreAddress,
@@ -144,6 +145,13 @@ BAD: list[tuple[str, object]] = [
     ("SEALING_KEY", {"pkcs11": {**TOKEN, "label": "l" * 129}}),
     ("SEALING_KEY", {"pkcs11": {**TOKEN, "label": "a\nb"}}),
     ("SEALING_KEY", {"pkcs11": {**TOKEN, "label": 7}}),
+    ("BEHIND_GATE", "/admission.key"),
+    ("BEHIND_GATE", ["/admission.key"]),
+    ("BEHIND_GATE", {}),
+    ("BEHIND_GATE", {"key_files": []}),
+    ("BEHIND_GATE", {"key_files": "/admission.key"}),
+    ("BEHIND_GATE", {"key_files": ["admission.key"]}),
+    ("BEHIND_GATE", {"key_files": ["/admission.key"], "key_file": "/admission.key"}),
     ("OTHER_SEALING_KEYS", {"file": "/sealing.key"}),
     ("OTHER_SEALING_KEYS", ["/sealing.key"]),
     ("REPLAY_STORE", "lmdb:replay"),
@@ -205,7 +213,7 @@ def test_a_value_of_another_form_does_not_start_and_is_not_repeated(key: str, wr
 def test_every_key_is_tried_with_a_good_and_a_bad_value() -> None:
     names = {key.name for key in KEYS}
     # good ones have tests of their own
-    tried = {"ORIGINS", "UNSAFE_DEBUG_EVIDENCE", "UNSAFE_TEST_ANCHORS", "SEALING_KEY"}
+    tried = {"ORIGINS", "UNSAFE_DEBUG_EVIDENCE", "UNSAFE_TEST_ANCHORS", "SEALING_KEY", "BEHIND_GATE"}
     assert {key for key, *_ in GOOD} | tried == names
     assert {key for key, _ in BAD} == names
 
@@ -279,6 +287,13 @@ def test_keys_in_the_database_are_sealed_by_a_file_or_a_token() -> None:
 )
 def test_a_sealing_key_that_seals_nothing_and_keys_that_nothing_seals_do_not_start(written: dict[str, object]) -> None:
     assert refusal(LEAST | written)[0] is reasons.SETTING_MALFORMED
+
+
+def test_a_gate_is_believed_with_these_keys_and_by_its_own_table_only() -> None:
+    behind: dict[str, object] = {"BEHIND_GATE": {"key_files": ["/admission.key", Path("/next.key")]}}
+    settings = parse(**behind, ROUTES="/routes.toml")
+    assert settings.behind_gate == BehindGate(key_files=(Path("/admission.key"), Path("/next.key")))
+    assert refusal(LEAST | behind)[0] is reasons.SETTING_MALFORMED
 
 
 @pytest.mark.parametrize("processes", [{}, {"PROCESSES": 2}, {"PROCESSES": None}])

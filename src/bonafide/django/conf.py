@@ -20,7 +20,14 @@ from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
 from bonafide.django import setting_forms as forms
-from bonafide.django.setting_forms import KeyPlace, Network, NetworkLimits, ReplayStoreAddress, SealingKeyAddress
+from bonafide.django.setting_forms import (
+    BehindGate,
+    KeyPlace,
+    Network,
+    NetworkLimits,
+    ReplayStoreAddress,
+    SealingKeyAddress,
+)
 from bonafide.errors import ConfigurationError
 from bonafide.http import Origins
 from bonafide.reasons import configuration as reasons
@@ -111,6 +118,15 @@ class Settings:
         metadata=_key(
             forms.routes,
             "The route table: a path to TOML, or a list of dicts with the same keys. None observes every route.",
+            shown="None",
+        ),
+    )
+    behind_gate: BehindGate | None = field(
+        default=None,
+        metadata=_key(
+            forms.optional(forms.behind_gate),
+            "A gate judges in front of this project: what it says of a request is verified with one of these keys, and "
+            "a request that it says nothing of is refused. ROUTES is then the gate's table.",
             shown="None",
         ),
     )
@@ -350,6 +366,8 @@ def _refuse_contradictions(settings: Settings) -> Settings:
             if getattr(settings, name):
                 raise ConfigurationError(reasons.TEST_TRUST, f"{NAME}[{_name(name)!r}]")
     _refuse_unsealed(settings)
+    if settings.behind_gate is not None and settings.routes is None:
+        raise ConfigurationError(reasons.SETTING_MALFORMED, f"{NAME}['BEHIND_GATE'] without ROUTES, the gate's table")
     if settings.replay_store.kind == "memory" and settings.processes != 1:
         raise ConfigurationError(reasons.STORE_SCOPE, f"{NAME}['REPLAY_STORE'] is memory:, and PROCESSES is not 1")
     return settings

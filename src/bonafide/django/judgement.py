@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bonafide.admission import Admitted, Denied, Exempt, PendingAdmission, Unproven, admit
-from bonafide.django import adapters, problems, rollout, spool
+from bonafide.django import adapters, behind_gate, problems, rollout, spool
+from bonafide.django.behind_gate import Observed
 from bonafide.django.records import Seen
 from bonafide.django.service_routes import SERVICE
 from bonafide.errors import MalformedEvidence, Misuse, VerificationFailed
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from bonafide.django.runtime import Runtime
     from bonafide.routes import Route
 
-Verdict = Admitted | Exempt | Unproven | Denied
+Verdict = Admitted | Exempt | Unproven | Observed | Denied
 
 
 class Judgement:
@@ -37,6 +38,8 @@ class Judgement:
         self._request = request
         self._now = now
         self._sent: HttpRequest | None = None
+        self._gate_record = ""
+        self._past_gate = False
 
     def judge(self, gate: Gate) -> Verdict:
         """Admit the request or deny it, first use included; what the body is comes after."""
@@ -56,6 +59,23 @@ class Judgement:
             return Denied(route_reasons.LEGACY_SHARE_EXCEEDED, "", decision.route)
         return decision
 
+    def judge_statement(self) -> Verdict:
+        """Find what the gate's word about the request means here; without one, it came past the gate."""
+        try:
+            self._sent = adapters.read_request(self._request, self.runtime.origins)
+            judged = behind_gate.judge(
+                behind_gate.read_token(self._request),
+                self._sent,
+                keys=self.runtime.admission_keys,
+                routes=self.runtime.routes,
+                now=self._now,
+            )
+        except (MalformedEvidence, VerificationFailed) as refusal:
+            self._past_gate = True
+            return Denied(refusal.reason, refusal.detail)
+        self._gate_record = judged.statement.record
+        return judged.verdict
+
     def _unreadable(self, refusal: MalformedEvidence, gate: Gate) -> Verdict:
         """Refuse; but a route that asks for no proof needs no origin either, e.g. a health check by address."""
         route = None
@@ -71,7 +91,7 @@ class Judgement:
 
     def compare_body(self, verdict: Verdict) -> Verdict:
         """Compare the body with the digest that was covered, and with the route's `max_body`."""
-        if isinstance(verdict, Denied):
+        if isinstance(verdict, Denied | Observed):
             return verdict
         route = verdict.route
         if not isinstance(verdict, Admitted) and route.max_body is None:
@@ -92,6 +112,9 @@ class Judgement:
         adapters.hide_client_claims(self._request, None if self._sent is None else self._sent.headers)
         if isinstance(verdict, Denied):
             return self._refuse(verdict)
+        if isinstance(verdict, Observed):  # the gate has written it down
+            self._request.bonafide = None  # type: ignore[attr-defined]  # what views read
+            return None
         self._request.bonafide = verdict  # type: ignore[attr-defined]  # what views read
         if isinstance(verdict, Exempt):
             return None
@@ -131,11 +154,13 @@ class Judgement:
                 instance=instance,
             ),
             denied.reason,
-            denied.detail,
+            f"{denied.detail} (gate's record {self._gate_record})".lstrip() if self._gate_record else denied.detail,
         )
         return problems.refuse(denied.reason, record) if enforced else None
 
     def _is_enforced(self, route: Route | None, instance: str | None) -> bool:
+        if self._past_gate:
+            return True
         if route is None:
             return self.runtime.routes.enforces
         address = adapters.client_address(self._request.META, self.runtime.settings.trusted_proxies)

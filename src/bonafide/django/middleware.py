@@ -2,7 +2,8 @@
 
 For each request: what was sent (`adapters`) is judged (`admission.admit`), its first use is recorded, its body is
 compared with the covered digest (`spool`), and the verdict takes effect as the route's mode says. The view
-finds `request.bonafide`: what was admitted, or None where nothing was and the route only observes.
+finds `request.bonafide`: what was admitted, or None where nothing was and the route only observes. With the
+setting BEHIND_GATE a gate has judged, and its word takes the place of the first two (`behind_gate`).
 """
 
 from __future__ import annotations
@@ -54,8 +55,9 @@ class BonafideMiddleware:
         if serves_itself(request):
             judgement.leave_to_itself()
             return _closing(request, self._get_response(request))
-        verdict = judgement.compare_body(judgement.judge(judgement.runtime.gate()))
-        refusal = judgement.conclude(verdict)
+        here = judgement.runtime
+        verdict = judgement.judge_statement() if here.is_behind_gate else judgement.judge(here.gate())
+        refusal = judgement.conclude(judgement.compare_body(verdict))
         return _closing(request, self._get_response(request) if refusal is None else refusal)
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
@@ -63,7 +65,8 @@ class BonafideMiddleware:
         if serves_itself(request):
             judgement.leave_to_itself()
             return _closing(request, await self._get_response(request))
-        verdict = judgement.judge(await judgement.runtime.agate())
+        here = judgement.runtime
+        verdict = judgement.judge_statement() if here.is_behind_gate else judgement.judge(await here.agate())
         if spool.is_quick(request):
             verdict = judgement.compare_body(verdict)
         else:

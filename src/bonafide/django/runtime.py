@@ -11,6 +11,7 @@ import os
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from cryptography import x509
@@ -33,6 +34,7 @@ from bonafide.reasons import enrolment as enrolment_reasons
 from bonafide.reasons import store as store_reasons
 from bonafide.routes import OBSERVE_EVERYTHING, parse_rules, parse_toml
 from bonafide.stores import require_scope
+from bonafide.stores.admission_keys import read_admission_keys
 from bonafide.stores.legacy_meter import LegacyMeter
 from bonafide.stores.lmdb import LmdbReplayStore
 from bonafide.stores.memory import MemoryReplayStore
@@ -87,12 +89,28 @@ class Runtime:
         self._closed: Final = self._build_gate(frozenset(), _Unknown())
 
     def start(self) -> None:
-        """Refuse to serve with a table that enforces and leaves a URL out.
+        """Refuse to serve with a table that enforces and leaves a URL out, or without the keys of statements.
 
-        Raises `ConfigurationError` (`configuration.route_uncovered`).
+        Raises `ConfigurationError` (`configuration.route_uncovered`, `configuration.keys_unsafe`).
         """
+        if self.is_behind_gate:
+            self.admission_keys  # noqa: B018 - reading them now is the point
         if self.routes.enforces:
             require_covered(self.routes)
+
+    @property
+    def is_behind_gate(self) -> bool:
+        """Whether a gate has judged what arrives here."""
+        return self.settings.behind_gate is not None
+
+    @cached_property
+    def admission_keys(self) -> tuple[bytes, ...]:
+        """The keys of the statements that this API believes; none where no gate stands before it.
+
+        Raises `ConfigurationError` (`configuration.keys_unsafe`).
+        """
+        behind = self.settings.behind_gate
+        return () if behind is None else read_admission_keys(behind.key_files)
 
     def gate(self) -> Gate:
         """Return the gate with the apps and bans of now; one that trusts nobody where they cannot be read."""
