@@ -90,3 +90,25 @@ SEALING_KEY_UNAVAILABLE: Final = Reason(
     status=503,
     action=Action.BACK_OFF,
 )
+
+EVICTS: Final = Reason(
+    code="store.evicts",
+    meaning="The Redis server may throw away keys before they expire, and a forgotten proof would count as new.",
+    honest_cause="A Redis that was set up as a cache: its `maxmemory-policy` is not `noeviction`.",
+    likely_attack="Filling a shared Redis, so that a used proof is evicted and can be sent again.",
+    remedy="Set `maxmemory-policy noeviction`, or give the replay store a Redis of its own.",
+    spec="PROTOCOL section 4, Freshness",
+    status=503,
+    action=Action.BACK_OFF,
+)
+
+SERVER_UNSUITED: Final = Reason(
+    code="store.server_unsuited",
+    meaning="What answers at the replay store's address cannot keep first uses, or is not what the address calls it.",
+    honest_cause="A replica, a cluster behind a plain address, Redis before 6.2, a password or ACL that is refused.",
+    likely_attack="None: only the operator can cause this.",
+    remedy="The detail says which; correct the address or the server.",
+    spec="ARCHITECTURE, Scale",
+    status=503,
+    action=Action.BACK_OFF,
+)

@@ -131,6 +131,9 @@ class LmdbReplayStore:
                 environment.give_up(problem, now)
                 return FirstUse.UNAVAILABLE
 
+    def require_ready(self, *, now: float) -> None:
+        """Do nothing: a place that is not safe was refused when the store was made."""
+
     def close(self) -> None:
         """Let go of the files in this process. A later use opens them again."""
         with self._environment.lock:

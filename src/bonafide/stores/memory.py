@@ -54,6 +54,12 @@ class MemoryReplayStore:
         with self._lock:
             return self._remember(key, created, now)
 
+    def require_ready(self, *, now: float) -> None:
+        """Do nothing: memory is ready."""
+
+    def close(self) -> None:
+        """Do nothing: what is remembered goes with the process."""
+
     def _remember(self, key: bytes, created: int, now: float) -> FirstUse:
         if self._birth is None:
             self._birth = now
