@@ -21,7 +21,7 @@ from bonafide.errors import ConfigurationError
 from bonafide.gate import snapshot
 from bonafide.gate.identity import read_gate_key
 from bonafide.gate.poller import own_state
-from bonafide.gate.worker import open_store
+from bonafide.gate.replay import open_store
 from bonafide.reasons import configuration as reasons
 from bonafide.stores.admission_keys import read_admission_key
 
@@ -120,7 +120,6 @@ def _server(config: GateConfig) -> Any:
         workers_kill_timeout=_STOP_WITHIN_S,
         log_dictconfig=LOGGING,
         log_access=False,
-        process_name="bonafide-gate",
         **where,
     )
 

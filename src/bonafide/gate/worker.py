@@ -23,9 +23,8 @@ from bonafide.gate.observing import Observing, exposition
 from bonafide.gate.poller import LOOK_EVERY_S, Poller, own_state
 from bonafide.gate.provisioned import Provisioned
 from bonafide.gate.rates import Rates
+from bonafide.gate.replay import open_store
 from bonafide.problem import RETRY_SPREAD_S, Problem
-from bonafide.stores import require_scope
-from bonafide.stores.addresses import open_replay_store
 from bonafide.stores.admission_keys import read_admission_key
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
     from bonafide.gate.config import GateConfig
     from bonafide.gate.judge import Refused
-    from bonafide.stores.addresses import OpenedReplayStore
 
     StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
@@ -118,16 +116,6 @@ def application() -> GateWorker:
     return GateWorker(snapshot.restore(os.environ[snapshot.VARIABLE]))
 
 
-def open_store(config: GateConfig) -> OpenedReplayStore:
-    """Open the replay store, and refuse one that cannot see every worker.
-
-    Raises `ConfigurationError` (`configuration.store_scope` and those of the store).
-    """
-    store = open_replay_store(config.replay_store, timeout=config.store_timeout)
-    require_scope(store, processes=config.workers, hosts=config.hosts)
-    return store
-
-
 def _refusal(refused: Refused) -> tuple[int, list[tuple[str, str]]]:
     reason = refused.denied.reason
     problem = Problem(
@@ -138,7 +126,7 @@ def _refusal(refused: Refused) -> tuple[int, list[tuple[str, str]]]:
         jitter=secrets.randbelow(RETRY_SPREAD_S),
     )
     status = _UNAUTHORIZED if reason.status == _UNAUTHORIZED else _FORBIDDEN
-    return status, [("Bonafide-Status", str(reason.status)), *problem.fields().items()]
+    return status, [("Bonafide-Status", str(reason.status)), ("Content-Length", "0"), *problem.fields().items()]
 
 
 def _plain(start_response: StartResponse, status: int, body: bytes) -> Iterable[bytes]:
