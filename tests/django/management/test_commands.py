@@ -9,14 +9,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import OperationalError
 
 from bonafide.django import conf
 from bonafide.django.key_sources import KeySources
-from bonafide.django.models import App, AuditEvent, AuditKind, DebugSecret, Identity, SpentChallenge
+from bonafide.django.models import (
+    App,
+    AuditEvent,
+    AuditKind,
+    DebugSecret,
+    Identity,
+    SealedSecret,
+    SpentChallenge,
+)
+from bonafide.django.sealed_secrets import SealedSecrets
 from bonafide.routes import parse_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.django.databases import Database
 
 IDENTITY = "ABCDE12345.com.example.shop"
 
@@ -108,7 +120,7 @@ class TestRoutes:
 # bonafide_apps --------------------------------------------------------------------------------------
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("database")
 class TestApps:
     def test_an_app_is_added_with_its_identities(self) -> None:
         run("bonafide_apps", "add", "shop", "--identity", IDENTITY, "--identity", f"{IDENTITY}.Clip")
@@ -153,10 +165,10 @@ class TestApps:
 # bonafide_debug_secret ------------------------------------------------------------------------------
 
 
-@pytest.mark.django_db
 class TestDebugSecret:
     @pytest.fixture(autouse=True)
-    def _app(self) -> None:
+    def _app(self, database: Database) -> None:
+        del database
         run("bonafide_apps", "add", "shop", "--identity", IDENTITY, "--evidence", "debug")
 
     def test_a_new_secret_is_the_whole_output(self) -> None:
@@ -190,12 +202,10 @@ class TestDebugSecret:
 # bonafide_keys --------------------------------------------------------------------------------------
 
 
-@pytest.mark.django_db
-@pytest.mark.usefixtures("project")
 class TestKeys:
     @pytest.fixture(autouse=True)
-    def _app(self, project: Any) -> None:
-        del project
+    def _app(self, database: Database, project: Any) -> None:
+        del database, project
         run("bonafide_apps", "add", "shop", "--identity", IDENTITY)
 
     def test_the_list_gives_ids_dates_and_thumbprints_and_no_secret(self) -> None:
@@ -233,6 +243,113 @@ class TestKeys:
         assert "service.json" in str(refusal("bonafide_keys", "list"))
 
 
+class TestSealedKeys:
+    """The same keys, in the database."""
+
+    @pytest.fixture(autouse=True)
+    def _sealed(self, database: Database, project: Any, tmp_path: Path) -> None:
+        del database
+        sealed = {"KEY_STORAGE": "database", "SEALING_KEY": {"file": str(tmp_path / "sealing.key")}}
+        project.BONAFIDE = project.BONAFIDE | sealed
+        run("bonafide_apps", "add", "shop", "--identity", IDENTITY)
+
+    def test_without_a_sealing_key_nothing_is_made(self) -> None:
+        assert "sealing.key: there is no such file" in str(refusal("bonafide_keys", "list"))
+        assert not SealedSecret.objects.exists()
+
+    def test_a_sealing_key_is_made_once(self) -> None:
+        told = run("bonafide_keys", "make-sealing-key")
+        assert told.startswith("made file:")
+        assert "there is one already" in str(refusal("bonafide_keys", "make-sealing-key"))
+        assert run("bonafide_keys", "rotate") == run("bonafide_keys", "rotate", "shop")
+        assert set(SealedSecret.objects.values_list("name", flat=True)) == {"shop/gate.json", "shop/signing.json"}
+
+    def test_the_list_is_that_of_the_database_and_no_file_is_made(self) -> None:
+        run("bonafide_keys", "make-sealing-key")
+        listed = run("bonafide_keys", "list")
+        key, spare = KeySources(conf.current()).service_ring().thumbprints
+        assert key in listed
+        assert spare in listed
+        assert run("bonafide_keys", "list") == listed
+        assert not conf.current().keys_dir.exists()
+
+    def test_compromised_keys_are_replaced(self) -> None:
+        run("bonafide_keys", "make-sealing-key")
+        before = run("bonafide_keys", "rotate", "shop")
+        assert run("bonafide_keys", "rotate", "shop", "--compromised") != before
+        assert set(SealedSecret.objects.values_list("version", flat=True)) == {2}
+        assert AuditEvent.objects.get().kind == AuditKind.KEYS_ROTATED
+
+    def test_keys_in_files_are_adopted_before_others_are_made(self, project: Any) -> None:
+        sealed = project.BONAFIDE
+        project.BONAFIDE = in_files(sealed)
+        listed = run("bonafide_keys", "list")
+        challenge = KeySources(conf.current()).challenge_key()
+        project.BONAFIDE = sealed
+        run("bonafide_keys", "make-sealing-key")
+        told = run("bonafide_keys", "adopt").splitlines()
+        assert [line.split()[0] for line in told] == [
+            "challenge.key",
+            "service.json",
+            "shop/gate.json",
+            "shop/signing.json",
+        ]
+        assert run("bonafide_keys", "adopt").splitlines() == told
+        assert run("bonafide_keys", "list") == listed
+        assert KeySources(conf.current()).challenge_key() == challenge
+
+    def test_adopted_keys_never_replace_what_the_database_has(self, project: Any) -> None:
+        sealed = project.BONAFIDE
+        run("bonafide_keys", "make-sealing-key")
+        listed = run("bonafide_keys", "list")
+        project.BONAFIDE = in_files(sealed)
+        run("bonafide_keys", "list")
+        project.BONAFIDE = sealed
+        assert "the database holds another one" in str(refusal("bonafide_keys", "adopt"))
+        assert run("bonafide_keys", "list") == listed
+
+    def test_all_is_sealed_anew_and_nothing_needs_the_old_key_then(self, project: Any, tmp_path: Path) -> None:
+        run("bonafide_keys", "make-sealing-key")
+        listed = run("bonafide_keys", "list")
+        old, new = ({"file": str(tmp_path / name)} for name in ("sealing.key", "new.key"))
+        project.BONAFIDE = project.BONAFIDE | {"SEALING_KEY": new, "OTHER_SEALING_KEYS": [old]}
+        run("bonafide_keys", "make-sealing-key")
+        assert run("bonafide_keys", "reseal").count("sealed anew") == 3
+        assert run("bonafide_keys", "reseal").count("sealed already") == 3
+        project.BONAFIDE = project.BONAFIDE | {"OTHER_SEALING_KEYS": []}
+        (tmp_path / "sealing.key").unlink()
+        assert run("bonafide_keys", "list") == listed
+
+    def test_a_row_that_nobody_here_sealed_is_refused_in_words(self, project: Any, tmp_path: Path) -> None:
+        run("bonafide_keys", "make-sealing-key")
+        run("bonafide_keys", "list")
+        project.BONAFIDE = project.BONAFIDE | {"SEALING_KEY": {"file": str(tmp_path / "other.key")}}
+        run("bonafide_keys", "make-sealing-key")
+        for act in ("list", "reseal"):
+            assert "sealed by a key that this process does not have" in str(refusal("bonafide_keys", act))
+
+    @pytest.mark.parametrize("act", ["adopt", "reseal", "make-sealing-key"])
+    def test_acts_on_the_database_want_keys_there(self, project: Any, act: str) -> None:
+        project.BONAFIDE = in_files(project.BONAFIDE)
+        refusal("bonafide_keys", act)
+
+    def test_a_database_that_is_silent_is_told_in_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        run("bonafide_keys", "make-sealing-key")
+        run("bonafide_keys", "list")
+
+        def down(*_: object) -> Any:
+            raise OperationalError
+
+        monkeypatch.setattr(SealedSecrets, "_row", down)
+        for act in ("list", "reseal"):
+            assert "OperationalError" in str(refusal("bonafide_keys", act))
+
+
+def in_files(sealed: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with the keys in files."""
+    return {name: value for name, value in sealed.items() if name not in {"KEY_STORAGE", "SEALING_KEY"}}
+
+
 def _secrets(value: object) -> list[str]:
     """Return the private members of a key file, wherever they stand."""
     if isinstance(value, dict):
@@ -244,7 +361,7 @@ def _secrets(value: object) -> list[str]:
 # bonafide_purge -------------------------------------------------------------------------------------
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("database")
 def test_the_purge_says_what_went() -> None:
     from datetime import UTC, datetime
 

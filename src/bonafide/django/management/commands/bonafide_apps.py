@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
+from django.db import router, transaction
 
 from bonafide.django import conf
 from bonafide.django.models import App, Identity
@@ -55,7 +55,7 @@ class Command(BaseCommand):
             message = "production takes no debug evidence"
             raise CommandError(message)
         try:
-            with transaction.atomic():
+            with transaction.atomic(using=router.db_for_write(App)):
                 self._put(options, environment, evidence)
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from None
