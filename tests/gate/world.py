@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from bonafide.codec import base64url
 from bonafide.gate.identity import make_gate_key, read_gate_key
@@ -181,7 +181,7 @@ class RunningGate:
         assert self._process is not None
         return self._process.pid
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Send the parent a signal."""
         os.kill(self.pid, number)
 
@@ -227,7 +227,7 @@ class Connection(http.client.HTTPConnection):
         self.sock.settimeout(10)
         self.sock.connect(str(self._path))
 
-    def __enter__(self) -> Connection:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,7 +8,9 @@ above it they are counted and dropped.
 from __future__ import annotations
 
 import logging
+import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest, multiprocess
@@ -47,13 +49,13 @@ class Observing:
             "bonafide_gate_confirmed_timestamp_seconds",
             "When the service last confirmed keys and bans.",
             registry=registry,
-            multiprocess_mode="min",
+            multiprocess_mode="livemin",
         )
         self._openings = Gauge(
             "bonafide_gate_openings",
             "Openings that stand now: broken glass.",
             registry=registry,
-            multiprocess_mode="max",
+            multiprocess_mode="livemax",
         )
         self._counters: dict[tuple[str, str], Counter] = {}
         self._second = 0
@@ -122,7 +124,11 @@ class Observing:
 
 
 def exposition() -> bytes:
-    """Return the counters of all workers in Prometheus's text form."""
+    """Return the counters of all workers in Prometheus's text form, without what workers that are gone said of now."""
+    for left in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("gauge_live*.db"):
+        pid = left.stem.rpartition("_")[2]
+        if not Path("/proc", pid).exists():
+            left.unlink(missing_ok=True)
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's annotations end here
     return generate_latest(registry)
