@@ -113,7 +113,7 @@ def watch(
     return Copy(
         revisions.REVOCATIONS,
         environment=environment,
-        read=lambda now, using: _read(environment, now, using),
+        read=lambda now, using: read(environment, now, using),
         every=every,
         clock=clock,
     )
@@ -139,7 +139,8 @@ def _tell(kind: AuditKind, app: str, environment: str, scope: str, subject: str,
     signals.send_after_commit(signal, using=using, app=app, environment=environment, scope=str(scope), subject=subject)
 
 
-def _read(environment: str, now: datetime, using: str) -> Reading[Revocations]:
+def read(environment: str, now: datetime, using: str) -> Reading[Revocations]:
+    """Read the revocation list of `environment` as it is at `now`, and until when it stands unless somebody acts."""
     bans = Ban.objects.using(using).filter(Ban.stands(now), environment=environment, banned_at__gt=now - REVOKED_FOR)
     recent = list(bans.values_list("app", "scope", "subject", "instance", "until"))
     instances = {subject for _, scope, subject, _, _ in recent if scope == BanScope.INSTANCE}

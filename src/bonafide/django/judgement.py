@@ -164,7 +164,8 @@ class Judgement:
         if route is None:
             return self.runtime.routes.enforces
         address = adapters.client_address(self._request.META, self.runtime.settings.trusted_proxies)
-        return rollout.is_enforced(route, instance=instance, network=network_of(address))
+        enforced = rollout.is_enforced(route, instance=instance, network=network_of(address))
+        return enforced and not self.runtime.is_open(route, self._now)
 
     def _method(self) -> str:
         return adapters.raw_method(self._request)

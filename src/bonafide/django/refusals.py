@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from django.utils import timezone
+
 from bonafide.admission import Admitted, Exempt, Unproven
 from bonafide.django import adapters, problems, rollout, runtime
 from bonafide.django.records import Seen
@@ -39,7 +41,7 @@ def verdict_of(request: HttpRequest) -> Verdict:
 def is_enforced(request: HttpRequest) -> bool:
     """Tell whether a refusal takes effect on this request, in the same share as the middleware's own."""
     verdict = verdict_of(request)
-    if verdict is None:
+    if verdict is None or runtime.current().is_open(verdict.route, timezone.now()):
         return False
     if isinstance(verdict, Admitted):
         return rollout.is_enforced(verdict.route, instance=verdict.attestation.instance, network="")

@@ -25,7 +25,7 @@ from bonafide.errors import VerificationFailed
 from bonafide.reasons import store as reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from bonafide.terms import Environment
@@ -34,6 +34,8 @@ logger: Final = logging.getLogger("bonafide.revisions")
 
 APPS: Final = "apps"
 DEBUG_SECRETS: Final = "debug_secrets"
+GATES: Final = "gates"
+OPENINGS: Final = "openings"
 REVOCATIONS: Final = "revocations"
 
 MAX_STALE: Final = timedelta(minutes=1)
@@ -49,6 +51,12 @@ def raise_revision(topic: str, *, environment: str, using: str) -> None:
     if not row.update(number=F("number") + 1):
         rows.bulk_create([Revision(environment=environment, topic=topic)], ignore_conflicts=True)
         row.update(number=F("number") + 1)
+
+
+def read_numbers(environment: str, *, using: str) -> Mapping[str, int]:
+    """Return the numbers of all topics, by one query: they tell whether what they stand for must be read again."""
+    rows = Revision.objects.using(using).filter(environment=environment)
+    return dict(rows.values_list("topic", "number"))
 
 
 @dataclass(frozen=True, slots=True)

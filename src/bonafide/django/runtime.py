@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from django.core.signals import setting_changed
+from django.utils import timezone
 
 from bonafide.admission import AttestationMemory, Gate
-from bonafide.django import bans, conf, debug_secrets, directory
+from bonafide.django import bans, conf, debug_secrets, directory, openings
 from bonafide.django.enrolment_store import DjangoEnrolmentStore
+from bonafide.django.gates import Provisions
 from bonafide.django.governor import Governor
 from bonafide.django.key_sources import GateKeys, KeySources
 from bonafide.django.records import recorder
@@ -49,10 +51,11 @@ if TYPE_CHECKING:
     from bonafide.appraisal import App
     from bonafide.django.bans import Revocations
     from bonafide.django.conf import Settings
+    from bonafide.django.openings import Openings
     from bonafide.evidence.debug import UnsafeDebugEvidence
     from bonafide.keys import PublishedKey
     from bonafide.ports import ReplayStore
-    from bonafide.routes import RouteTable
+    from bonafide.routes import Route, RouteTable
 
 HOSTS: Final = 1
 """How many hosts may serve one audience with the stores that exist: LMDB and memory see one."""
@@ -84,6 +87,10 @@ class Runtime:
         self._apps = directory.watch(settings)
         self._debug = debug_secrets.watch(settings)
         self._bans = bans.watch(settings.environment, every=settings.revocations_every)
+        self.provisions: Final = Provisions(settings, self.keys)
+        self._openings = openings.watch(settings, self.keys)
+        self._opened = openings.NONE
+        self._alarm: Final = openings.Alarm()
         self._gate: tuple[Mapping[str, App], Revocations, Gate] | None = None
         self._service: tuple[Mapping[str, App], UnsafeDebugEvidence | None, Service] | None = None
         self._closed: Final = self._build_gate(frozenset(), _Unknown())
@@ -115,6 +122,10 @@ class Runtime:
     def gate(self) -> Gate:
         """Return the gate with the apps and bans of now; one that trusts nobody where they cannot be read."""
         try:
+            self._take_openings(self._openings.current())
+        except VerificationFailed:
+            self._take_openings(openings.NONE)
+        try:
             return self._gate_of(self._apps.current(), self._bans.current())
         except VerificationFailed:
             return self._closed
@@ -122,9 +133,22 @@ class Runtime:
     async def agate(self) -> Gate:
         """As `gate`, for an event loop."""
         try:
+            self._take_openings(await self._openings.acurrent())
+        except VerificationFailed:
+            self._take_openings(openings.NONE)
+        try:
             return self._gate_of(await self._apps.acurrent(), await self._bans.acurrent())
         except VerificationFailed:
             return self._closed
+
+    def is_open(self, route: Route, now: datetime) -> bool:
+        """Tell whether the glass of a rule is broken at `now`, as `gate` or `agate` read it last."""
+        return self._opened.covering(route.match, now) is not None
+
+    def _take_openings(self, opened: Openings) -> None:
+        self._opened = opened
+        if opened.verified:
+            self._alarm.tell(opened, timezone.now())
 
     def service(self) -> Service:
         """Return the service with the apps of now.

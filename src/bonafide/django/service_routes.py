@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     View = TypeVar("View", bound=Callable[..., object])
 
-ENDINGS: Final = ("/challenge", "/instances", "/renewals", "/jwks.json")
+ENDINGS: Final = ("/challenge", "/instances", "/renewals", "/jwks.json", "/gate")
 """What the paths of service views end with, so that all others are spared a look into the URLconf."""
 
 
@@ -33,7 +33,7 @@ _VIEWS: Final[set[object]] = set()
 
 
 def service_view(view: View) -> View:
-    """Declare a view that verifies its callers itself. Only `bonafide.django.views` does."""
+    """Declare a view that verifies its callers itself. Only `bonafide.django.views.endpoint` does."""
     _VIEWS.add(view)
     return view
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from bonafide.django import views
+from bonafide.django import provision_views, views
 
 app_name = "bonafide"
 
@@ -13,4 +13,5 @@ urlpatterns = [
     path("instances", views.instances, name="instances"),
     path("instances/<slug:instance>/renewals", views.renewals, name="renewals"),
     path("jwks.json", views.published_keys, name="jwks"),
+    path("gate", provision_views.gate, name="gate"),
 ]

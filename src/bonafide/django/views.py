@@ -50,7 +50,7 @@ JWKS_MAX_AGE_S: Final = 300
 """How long others may keep the published keys. The next key is published a day before it signs."""
 
 
-class _BackOff(Exception):
+class BackOff(Exception):
     """A limit said not yet."""
 
     def __init__(self, reason: Reason, detail: str, wait: timedelta) -> None:
@@ -60,7 +60,7 @@ class _BackOff(Exception):
         self.wait = wait
 
 
-def _endpoint(limit: Endpoint | None, *methods: str) -> Callable[[Callable[..., HttpResponse]], View]:
+def endpoint(limit: Endpoint | None, *methods: str) -> Callable[[Callable[..., HttpResponse]], View]:
     """Make a service view: limits, methods, refusals, and no transaction around it."""
 
     def decorate(work: Callable[..., HttpResponse]) -> View:
@@ -71,7 +71,7 @@ def _endpoint(limit: Endpoint | None, *methods: str) -> Callable[[Callable[..., 
                 serving = runtime.current()
                 _require_within_rate(serving, limit, request)
                 return work(request, serving, now, **arguments)
-            except (BonafideError, _BackOff, DatabaseError) as failure:
+            except (BonafideError, BackOff, DatabaseError) as failure:
                 if serving is None:
                     raise
                 return _refuse(failure, serving, request, work.__name__)
@@ -84,7 +84,7 @@ def _endpoint(limit: Endpoint | None, *methods: str) -> Callable[[Callable[..., 
     return decorate
 
 
-@_endpoint(Endpoint.CHALLENGE, "POST")
+@endpoint(Endpoint.CHALLENGE, "POST")
 def challenge(request: HttpRequest, serving: Runtime, now: datetime) -> HttpResponse:
     """`POST /challenge`: issue a challenge, unless too many enrolments of the app are beginning."""
     message = parse_challenge_request(spool.read_short(request, max_bytes=MAX_BODY_BYTES))
@@ -94,11 +94,11 @@ def challenge(request: HttpRequest, serving: Runtime, now: datetime) -> HttpResp
         raise VerificationFailed(enrolment_reasons.APP_UNKNOWN, message.app)
     wait = serving.governor.enrolment(app.name) if message.purpose is Purpose.ENROL else None
     if wait is not None:
-        raise _BackOff(challenge_reasons.GOVERNED, app.name, wait)
+        raise BackOff(challenge_reasons.GOVERNED, app.name, wait)
     return _json(issue_challenge(service, app, message.purpose, now=now, random=secrets.token_bytes).body())
 
 
-@_endpoint(Endpoint.INSTANCES, "POST")
+@endpoint(Endpoint.INSTANCES, "POST")
 def instances(request: HttpRequest, serving: Runtime, now: datetime) -> HttpResponse:
     """`POST /instances`: enrol."""
     enrolled = enrol(
@@ -113,7 +113,7 @@ def instances(request: HttpRequest, serving: Runtime, now: datetime) -> HttpResp
     return _json(enrolled.body(), status=201)
 
 
-@_endpoint(Endpoint.RENEWALS, "POST")
+@endpoint(Endpoint.RENEWALS, "POST")
 def renewals(request: HttpRequest, serving: Runtime, now: datetime, instance: str) -> HttpResponse:
     """`POST /instances/{instance}/renewals`: renew."""
     renewed = renew(
@@ -128,7 +128,7 @@ def renewals(request: HttpRequest, serving: Runtime, now: datetime, instance: st
     return _json(renewed.body())
 
 
-@_endpoint(None, "GET", "HEAD")
+@endpoint(None, "GET", "HEAD")
 def published_keys(_request: HttpRequest, serving: Runtime, now: datetime) -> HttpResponse:
     """`GET /jwks.json`: the keys that verify client attestations (RFC 7517 section 5)."""
     keys = [key for app in sorted(serving.app_names()) for key in serving.keys.ring(app, now).verification_keys(now)]
@@ -143,7 +143,7 @@ def _require_within_rate(serving: Runtime, limit: Endpoint | None, request: Http
     address = adapters.client_address(request.META, serving.settings.trusted_proxies)
     wait = serving.governor.network(limit, address)
     if wait is not None:
-        raise _BackOff(request_reasons.RATE_EXCEEDED, limit, wait)
+        raise BackOff(request_reasons.RATE_EXCEEDED, limit, wait)
 
 
 def _json(body: bytes, *, status: int = 200) -> HttpResponse:
@@ -152,14 +152,14 @@ def _json(body: bytes, *, status: int = 200) -> HttpResponse:
     return response
 
 
-def _refuse(failure: Exception, serving: Runtime, request: HttpRequest, endpoint: str) -> HttpResponse:
+def _refuse(failure: Exception, serving: Runtime, request: HttpRequest, name: str) -> HttpResponse:
     reason, detail, wait = store_reasons.DATABASE_UNAVAILABLE, type(failure).__name__, None
     if isinstance(failure, BonafideError):
         reason, detail = failure.reason, failure.detail
-    if isinstance(failure, _BackOff):
+    if isinstance(failure, BackOff):
         reason, detail, wait = failure.reason, failure.detail, failure.wait
     if isinstance(failure, ConfigurationError | Misuse):
         logger.critical("%s: %s", reason.code, detail)
-    seen = Seen(method=adapters.raw_method(request), route=f"bonafide:{endpoint}", enforced=True)
+    seen = Seen(method=adapters.raw_method(request), route=f"bonafide:{name}", enforced=True)
     record = serving.records.refused(seen, reason, detail)
     return problems.refuse(reason, record, retry_after=wait)

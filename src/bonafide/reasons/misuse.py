@@ -79,3 +79,15 @@ SCOPE_UNKNOWN: Final = _misuse(
     "Serve HTTP and WebSockets only.",
     "PROTOCOL section 7",
 )
+GATE_REFUSED: Final = _misuse(
+    "gate_refused",
+    "A gate cannot be registered: its name or its key is not in form, or a gate of that name asks already.",
+    "The detail says which. Retire the gate first where its key is to change.",
+    "docs/adr/0011",
+)
+GATE_NOT_REGISTERED: Final = _misuse(
+    "gate_not_registered",
+    "An operator's act names a gate that is not registered, or was retired.",
+    "`bonafide gates list` names them.",
+    "docs/adr/0011",
+)

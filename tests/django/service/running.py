@@ -11,17 +11,25 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from bonafide import provision
+from bonafide.codec import jwk
+from bonafide.terms import Environment
 from bonafide.testing.apple import FakeApple
 from bonafide.testing.client import AppClient, Build
 from bonafide.testing.iphone import IPhone
 from tests.canaries import plant
 from tests.django.real_server import free_port
+
+if TYPE_CHECKING:
+    from bonafide.provision import Answer
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 BONAFIDE: Final = [sys.executable, "-c", "import sys; from bonafide.cli import main; sys.exit(main())"]
@@ -172,3 +180,51 @@ def environment() -> dict[str, str]:
     """Return the environment of a shell that knows nothing of the tests' Django."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "BONAFIDE_"))}
     return kept | {"PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
+
+
+@dataclass(slots=True, kw_only=True)
+class AskingGate:
+    """A gate's half of provisioning, as `bonafide gate` has it, without the gate."""
+
+    service: RunningService
+    name: str
+    key: ec.EllipticCurvePrivateKey
+    pinned: list[str]
+
+    @classmethod
+    def registered(cls, service: RunningService, name: str) -> Self:
+        """Return a gate that the service knows."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        service.run("gates", "add", name, "--jwk", json.dumps(jwk.from_public(key.public_key())))
+        return cls(service=service, name=name, key=key, pinned=service.thumbprints())
+
+    def ask(self, *, have: str = "") -> Answer:
+        """Ask, and return the answer, verified."""
+        token, ask_id = self.token(have=have)
+        response = self.send(token)
+        assert response.status_code == 200, response.text
+        assert response.headers["cache-control"] == "no-store"
+        return provision.open_answer(
+            response.text,
+            key=self.key,
+            pinned=self.pinned,
+            gate=self.name,
+            environment=Environment.STAGING,
+            audience=self.service.origin,
+            ask_id=ask_id,
+        )
+
+    def token(self, *, have: str = "", issuer: str | None = None, now: datetime | None = None) -> tuple[str, str]:
+        return provision.issue_ask(
+            gate=self.name,
+            key=self.key,
+            issuer=issuer or self.service.origin,
+            environment=Environment.STAGING,
+            have=have,
+            now=now or datetime.now(UTC),
+            random=os.urandom,
+        )
+
+    def send(self, token: str | None = None) -> httpx.Response:
+        token = token or self.token()[0]
+        return self.service.get("/bonafide/v1/gate", headers={"Authorization": f"Bonafide-Gate {token}"})

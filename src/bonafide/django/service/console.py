@@ -39,7 +39,7 @@ class ContentPolicyMiddleware:
 class LimitedBackend(ModelBackend):
     """Passwords, guessed at no more than the limit `console` allows a client network."""
 
-    def authenticate(  # type: ignore[override]  # as Django's own, which no base class of its own allows
+    def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> User | None:
         """Compare, unless too many were compared of late."""
