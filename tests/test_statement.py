@@ -1,0 +1,211 @@
+"""A gate's word is taken from a gate, about the request in hand, for ten seconds, and from nobody else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bonafide import statement
+from bonafide.codec import base64url, jose, json
+from bonafide.errors import BonafideError, MalformedEvidence, Misuse, VerificationFailed
+from bonafide.http import Origin
+from bonafide.reasons import jose as jose_reasons
+from bonafide.reasons import statement as reasons
+from bonafide.statement import Sender, Statement
+from bonafide.terms import EvidenceEnvironment, ProofKind, Tier
+from tests import canaries, gate_world
+from tests.gate_world import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bonafide.http import HttpRequest
+    from bonafide.reasons import Reason
+
+KEY = bytes(range(32))
+OTHER_KEY = bytes(range(1, 33))
+canaries.plant("admission key", KEY)
+REQUEST = gate_world.request("/api/config?a=1", method="POST")
+
+SENDER = Sender(
+    instance="aW5zdGFuY2UtMDAwMDAwMQ",
+    jkt=gate_world.JKT,
+    app="shop",
+    identity="TEAM123456.com.example.shop",
+    environment=EvidenceEnvironment.PRODUCTION,
+    tier=Tier.AFFIRMING,
+    proof=ProofKind.SESSION,
+    app_version="2.3.1",
+    warnings=("old_os",),
+    digest=REQUEST.headers["content-digest"],
+    attestation=statement.digest_of_attestation(REQUEST.headers["oauth-client-attestation"]),
+)
+SAID = Statement(
+    method="POST",
+    authority="api.example.com",
+    target="/api/config?a=1",
+    route="/api/**",
+    client="app",
+    record="cmVjb3JkLTAwMDAwMDAwMQ",
+    issued_at=NOW,
+    sender=SENDER,
+)
+
+
+def refused(token: str | None, reason: Reason, request: HttpRequest = REQUEST, **how: Any) -> None:
+    with pytest.raises(BonafideError) as refusal:
+        statement.verify(token, keys=how.get("keys", [KEY]), request=request, now=how.get("now", NOW))
+    assert refusal.value.reason is reason
+
+
+def said(change: Callable[[dict[str, Any]], object] | None = None, header: dict[str, object] | None = None) -> str:
+    """Return the statement as a holder of the key would make it, spoiled in one respect."""
+    body = json.parse_object(jose.parse_jws(statement.issue(SAID, key=KEY)).payload)
+    if change is not None:
+        change(body)
+    return jose.sign_hs256(header or {"alg": "HS256", "typ": statement.TYPE}, json.dump(body), KEY)
+
+
+def test_what_was_said_is_read_as_it_was_said() -> None:
+    token = statement.issue(SAID, key=KEY)
+    assert statement.verify(token, keys=[KEY], request=REQUEST, now=NOW) == SAID
+    assert SAID.admitted
+
+
+def test_a_statement_that_admits_nobody_names_nobody() -> None:
+    observed = replace(SAID, sender=None)
+    token = statement.issue(observed, key=KEY)
+    assert statement.verify(token, keys=[KEY], request=REQUEST, now=NOW) == observed
+    assert not observed.admitted
+    assert b"inst" not in jose.parse_jws(token).payload
+
+
+@pytest.mark.parametrize("keys", [[KEY, OTHER_KEY], [OTHER_KEY, KEY]])
+def test_either_key_is_taken_while_one_is_replaced(keys: list[bytes]) -> None:
+    assert statement.verify(statement.issue(SAID, key=KEY), keys=keys, request=REQUEST, now=NOW) == SAID
+
+
+@pytest.mark.parametrize("token", [None, ""])
+def test_a_request_without_a_statement_is_refused(token: str | None) -> None:
+    refused(token, reasons.MISSING)
+
+
+@pytest.mark.parametrize("keys", [[OTHER_KEY], []])
+def test_another_gates_key_is_refused(keys: list[bytes]) -> None:
+    refused(statement.issue(SAID, key=KEY), reasons.SIGNATURE_INVALID, keys=keys)
+
+
+def test_an_edited_statement_is_refused() -> None:
+    header, payload, mac = statement.issue(SAID, key=KEY).split(".")
+    body = {**json.parse_object(base64url.decode(payload)), "target": "/api/admin"}
+    refused(f"{header}.{base64url.encode(json.dump(body))}.{mac}", reasons.SIGNATURE_INVALID)
+
+
+@pytest.mark.parametrize("age", [-5, 0, 10])
+def test_a_statement_holds_for_ten_seconds(age: int) -> None:
+    assert statement.verify(said(), keys=[KEY], request=REQUEST, now=NOW + timedelta(seconds=age)) == SAID
+
+
+@pytest.mark.parametrize("age", [-5.1, -3600, 10.1, 3600])
+def test_a_statement_of_another_time_is_refused(age: float) -> None:
+    refused(said(), reasons.STALE, now=NOW + timedelta(seconds=age))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"method": "GET"},
+        {"method": "post"},
+        {"target": "/api/config?a=2"},
+        {"target": "/api/config"},
+        {"origin": Origin(scheme="https", authority="api.example.org")},
+    ],
+    ids=str,
+)
+def test_a_statement_about_another_request_is_refused(changes: dict[str, Any]) -> None:
+    refused(said(), reasons.REQUEST_MISMATCH, replace(REQUEST, **changes))
+
+
+@pytest.mark.parametrize("attestation", [None, "", "other", "\udc80"])
+def test_another_client_attestation_than_the_gate_verified_is_refused(attestation: str | None) -> None:
+    changed = gate_world.with_headers(REQUEST, oauth_client_attestation=attestation)
+    refused(said(), reasons.ATTESTATION_MISMATCH, changed)
+
+
+def test_an_observed_request_needs_no_client_attestation() -> None:
+    bare = gate_world.with_headers(REQUEST, oauth_client_attestation=None)
+    observed = replace(SAID, sender=None)
+    assert statement.verify(statement.issue(observed, key=KEY), keys=[KEY], request=bare, now=NOW) == observed
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"alg": "HS256"},
+        {"alg": "HS256", "typ": "JWT"},
+        {"alg": "HS256", "typ": statement.TYPE, "kid": "x"},
+    ],
+    ids=str,
+)
+def test_another_header_is_refused(header: dict[str, object]) -> None:
+    refused(said(header=header), reasons.MALFORMED)
+
+
+@pytest.mark.parametrize("token", ["x", "a.b", "a.b.c", "A" * (statement.MAX_BYTES + 1)], ids=lambda token: token[:9])
+def test_what_is_no_jws_is_refused(token: str) -> None:
+    refused(token, reasons.MALFORMED)
+
+
+def test_a_longer_statement_than_any_gate_makes_is_refused() -> None:
+    refused(said(lambda body: body.update(record="x" * statement.MAX_BYTES)), reasons.MALFORMED)
+
+
+SPOILED: dict[str, Callable[[dict[str, Any]], object]] = {
+    "member more": lambda body: body.update(more=1),
+    "member less": lambda body: body.pop("route"),
+    "method no text": lambda body: body.update(method=1),
+    "admitted a text": lambda body: body.update(admitted="true"),
+    "admitted a number": lambda body: body.update(admitted=1),
+    "admitted without sender": lambda body: body.pop("sender"),
+    "sender without admitted": lambda body: body.update(admitted=False),
+    "no admitted": lambda body: body.pop("admitted"),
+    "time a text": lambda body: body.update(iat="1"),
+    "time a truth": lambda body: body.update(iat=True),
+    "time a fraction": lambda body: body.update(iat=1.5),
+    "time beyond all": lambda body: body.update(iat=2**52),
+    "sender a list": lambda body: body.update(sender=["x"]),
+    "sender more": lambda body: body["sender"].update(more="x"),
+    "sender less": lambda body: body["sender"].pop("jkt"),
+    "instance no text": lambda body: body["sender"].update(inst=None),
+    "tier unknown": lambda body: body["sender"].update(tier="gold"),
+    "environment unknown": lambda body: body["sender"].update(env="moon"),
+    "proof unknown": lambda body: body["sender"].update(proof="word"),
+    "proof a list": lambda body: body["sender"].update(proof=[]),
+    "warnings a text": lambda body: body["sender"].update(warn="x"),
+    "warning a number": lambda body: body["sender"].update(warn=[1]),
+    "digest a number": lambda body: body["sender"].update(digest=1),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED.keys())
+def test_members_that_are_not_the_profile_s_are_refused(spoil: Callable[[dict[str, Any]], object]) -> None:
+    refused(said(spoil), reasons.MALFORMED)
+
+
+@pytest.mark.parametrize("key", [b"", bytes(31), bytes(33)])
+def test_a_key_of_another_size_signs_nothing(key: bytes) -> None:
+    with pytest.raises(Misuse) as refusal:
+        statement.issue(SAID, key=key)
+    assert refusal.value.reason is jose_reasons.KEY_UNFIT
+
+
+@settings(max_examples=10_000, derandomize=True, deadline=None, database=None)
+@given(st.one_of(st.text(max_size=200), st.binary(max_size=200).map(lambda data: data.decode("latin-1"))))
+def test_whatever_stands_in_the_header_only_our_refusals_come_out(token: str) -> None:
+    with pytest.raises((MalformedEvidence, VerificationFailed)):
+        statement.verify(token, keys=[KEY], request=REQUEST, now=NOW)
