@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bonafide.client_attestation import TYPE, ClientAttestation, issue, issue_for_authorization_server, verify
+from bonafide.client_attestation import TYPE, ClientAttestation, issue, issue_for_authorization_server, parse, verify
 from bonafide.codec import base64url, json
 from bonafide.codec.jose import sign_es256, sign_hs256
 from bonafide.errors import BonafideError, MalformedEvidence, VerificationFailed
@@ -99,6 +99,21 @@ def test_token_for_an_authorization_server_names_no_instance_and_is_refused_by_g
     text = issue_for_authorization_server(claims(), key=ISSUER_KEY)
     assert "bonafide" not in plain_json.loads(base64url.decode(text.split(".")[1]))
     refused(text, reasons.NOT_FOR_GATES)
+
+
+def test_text_that_somebody_vouches_for_is_read_without_its_signature_and_as_strictly() -> None:
+    held = claims(warnings=("appraisal.old_os",))
+    text = issue(held, key=ISSUER_KEY)
+    head, payload, _ = text.split(".")
+    assert parse(text) == parse(f"{head}.{payload}.{base64url.encode(bytes(64))}") == held
+    for wrong, reason in (
+        ("x", reasons.MALFORMED),
+        (signed({**body(), "more": 1}), reasons.CLAIMS_MALFORMED),
+        (issue_for_authorization_server(held, key=ISSUER_KEY), reasons.NOT_FOR_GATES),
+    ):
+        with pytest.raises(BonafideError) as refusal:
+            parse(wrong)
+        assert refusal.value.reason is reason
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from django.db import connections
 
 from bonafide.django import checks
 from bonafide.django.middleware import BonafideMiddleware
+from bonafide.stores.admission_keys import create_admission_key
 from bonafide.trust.apple import BUNDLED
 
 if TYPE_CHECKING:
@@ -106,6 +108,16 @@ def test_keys_that_others_may_read_are_an_error(settings: Any, tmp_path: Path) -
     for mode in (0o750, 0o705, 0o710, 0o701):
         keys.chmod(mode)
         assert found(settings) == ["E006"]
+
+
+def test_key_shared_with_a_gate_that_is_missing_or_open_to_others_is_an_error(settings: Any, tmp_path: Path) -> None:
+    path = tmp_path / "admission.key"
+    behind = {"BEHIND_GATE": {"key_files": [str(path)]}}
+    assert found(settings, **behind) == ["E007"]
+    create_admission_key(path, random=os.urandom)
+    assert found(settings, **behind) == []
+    path.chmod(0o640)
+    assert found(settings, **behind) == ["E007"]
 
 
 def test_no_table_is_a_warning(settings: Any) -> None:

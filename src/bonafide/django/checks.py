@@ -21,6 +21,7 @@ from django.utils.module_loading import import_string
 from bonafide.django import conf, runtime
 from bonafide.django.url_inventory import require_covered
 from bonafide.errors import ConfigurationError
+from bonafide.stores.admission_keys import read_admission_keys
 from bonafide.terms import Environment
 from bonafide.trust import expiring
 from bonafide.trust.apple import BUNDLED
@@ -116,12 +117,27 @@ def _settings(settings: Settings) -> Iterator[CheckMessage]:
             hint="Whoever reads a signing key makes client attestations of their own. chmod 700 the directory.",
             id="bonafide.E006",
         )
+    yield from _behind_gate(settings)
     if settings.bind_existing_until is not None:
         yield Caution(
             f"Credentials from before are bound on first use until {settings.bind_existing_until}.",
             hint="Whoever comes first with a stolen credential keeps it. Keep the time short, then set "
             'BINDING to {"existing": "refuse"}.',
             id="bonafide.W005",
+        )
+
+
+def _behind_gate(settings: Settings) -> Iterator[CheckMessage]:
+    if settings.behind_gate is None:
+        return
+    try:
+        read_admission_keys(settings.behind_gate.key_files)
+    except ConfigurationError as refusal:
+        yield Error(
+            f"BONAFIDE['BEHIND_GATE']: {refusal.detail}.",
+            hint="Whoever reads the key admits whom they like, and without it nobody is admitted. Copy the gate's "
+            "*.admission.key, owned by this service's user, chmod 600.",
+            id="bonafide.E007",
         )
 
 

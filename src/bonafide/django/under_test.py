@@ -108,6 +108,7 @@ class ProjectUnderTest:
                 "KEYS_DIR": str(self._directory / "keys"),
                 "REPLAY_STORE": "memory:",
                 "PROCESSES": 1,
+                "BEHIND_GATE": None,  # no gate stands before a test: the project judges, to the same verdicts
             },
         )
         # A new store refuses proofs from before its birth. Let this one be older than every proof of the test.
