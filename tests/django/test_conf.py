@@ -15,12 +15,12 @@ from bonafide.django.setting_forms import (
     BehindGate,
     KeyPlace,
     NetworkLimits,
-    ReplayStoreAddress,
     SealingKeyFile,
     SealingKeyToken,
 )
 from bonafide.errors import ConfigurationError
 from bonafide.reasons import configuration as reasons
+from bonafide.stores.addresses import ReplayStoreAddress
 from bonafide.terms import Environment, EvidenceEnvironment
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ GOOD: list[tuple[str, str, object, object]] = [
     ("KEY_STORAGE", "key_storage", "files", KeyPlace.FILES),
     ("OTHER_SEALING_KEYS", "other_sealing_keys", [], ()),
     ("REPLAY_STORE", "replay_store", "lmdb:/replay", ReplayStoreAddress(kind="lmdb", path=Path("/replay"))),
+    ("REPLAY_STORE", "replay_store", "redis://h/1", ReplayStoreAddress(kind="redis", hosts=(("h", 6379),), database=1)),
     ("ROUTES", "routes", "/routes.toml", Path("/routes.toml")),
     ("ROUTES", "routes", Path("/routes.toml"), Path("/routes.toml")),
     ("ROUTES", "routes", [{"match": "/**"}], ({"match": "/**"},)),
@@ -158,7 +159,8 @@ BAD: list[tuple[str, object]] = [
     ("REPLAY_STORE", "lmdb:"),
     ("REPLAY_STORE", "memory"),
     ("REPLAY_STORE", "memory:/x"),
-    ("REPLAY_STORE", "redis://host"),
+    ("REPLAY_STORE", "redis://user:secret@host/x"),
+    ("REPLAY_STORE", "http://host"),
     ("ROUTES", "routes.toml"),
     ("ROUTES", [1]),
     ("ROUTES", 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from bonafide.django.middleware import BonafideMiddleware
 from bonafide.errors import ConfigurationError
 from bonafide.http import HttpRequest, Origin
 from bonafide.ports import FirstUse, Scope
+from bonafide.reasons import store as store_reasons
 from bonafide.terms import ProofKind
 from tests.django.api_urls import RUNS
 from tests.django.locked_api import (
@@ -24,6 +26,7 @@ from tests.django.locked_api import (
     reason,
     refusal,
     rule,
+    send_to_event_loop,
     signed,
     unsigned,
     would_have_refused,
@@ -164,12 +167,16 @@ def test_client_cannot_speak_for_a_gate(bonafide_client: AppClient, send: Send) 
 class _Store:
     """A replay store that says one thing."""
 
-    scope = Scope.HOST
-
-    def __init__(self, says: FirstUse) -> None:
+    def __init__(self, says: FirstUse, scope: Scope = Scope.HOST) -> None:
+        self.scope = scope
+        self.on_a_loop: bool | None = None
         self._says = says
 
+    def require_ready(self, *, now: float) -> None:
+        pass
+
     def remember(self, *_: object, **__: object) -> FirstUse:
+        self.on_a_loop = asyncio._get_running_loop() is not None
         return self._says
 
 
@@ -189,6 +196,31 @@ def test_store_that_cannot_tell_refuses(
     assert (reason(answer), answer.status_code, answer.headers["bonafide-action"]) == (code, 503, "back_off")
     assert 2 <= int(answer.headers["retry-after"]) < 10
     assert RUNS == []
+
+
+@pytest.mark.parametrize(("scope", "on_the_loop"), [(Scope.HOST, True), (Scope.CLUSTER, False)])
+def test_store_across_a_network_holds_up_no_other_request_of_an_event_loop(
+    bonafide_client: AppClient, monkeypatch: pytest.MonkeyPatch, scope: Scope, on_the_loop: bool
+) -> None:
+    """One that answers within microseconds is asked where the request is: a thread would cost more than it."""
+    store = _Store(FirstUse.FIRST, scope)
+    request = signed(bonafide_client)
+    monkeypatch.setattr(runtime.current(), "replay", store)
+    assert send_to_event_loop(request).status_code == 200
+    assert store.on_a_loop is on_the_loop
+
+
+def test_store_that_may_forget_does_not_start(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = _Store(FirstUse.FIRST)
+
+    def refuse(*, now: float) -> None:
+        raise ConfigurationError(store_reasons.EVICTS)
+
+    monkeypatch.setattr(store, "require_ready", refuse)
+    monkeypatch.setattr(runtime.current(), "replay", store)
+    with pytest.raises(ConfigurationError) as caught:
+        BonafideMiddleware(HttpResponse)
+    assert caught.value.reason is store_reasons.EVICTS
 
 
 def test_service_endpoints_need_no_proof_and_their_paths_alone_exempt_nothing(

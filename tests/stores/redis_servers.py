@@ -17,6 +17,7 @@ import socket
 import subprocess
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING, Any, Self
@@ -325,9 +326,7 @@ class ClusterGroup:
             server.command("CLUSTER", "REPLICATE", leader)
         eventually(lambda: all(self._is_whole(server) for server in self.servers), "a whole cluster")
         for server in replicas:
-            eventually(
-                lambda server=server: server.client().info("replication")["master_link_status"] == "up", "a replica"
-            )
+            eventually(partial(_follows, server), "a replica that follows")
         return self
 
     def _knows_all(self, server: RedisServer) -> bool:
@@ -365,6 +364,11 @@ class ClusterGroup:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _follows(server: RedisServer) -> bool:
+    with server.client() as client:
+        return bool(client.info("replication")["master_link_status"] == "up")
 
 
 def _text(value: object) -> str:

@@ -25,12 +25,12 @@ from bonafide.django.setting_forms import (
     KeyPlace,
     Network,
     NetworkLimits,
-    ReplayStoreAddress,
     SealingKeyAddress,
 )
 from bonafide.errors import ConfigurationError
 from bonafide.http import Origins
 from bonafide.reasons import configuration as reasons
+from bonafide.stores.addresses import ReplayStoreAddress
 from bonafide.terms import Environment, EvidenceEnvironment
 
 NAME: Final = "BONAFIDE"
@@ -109,7 +109,8 @@ class Settings:
     replay_store: ReplayStoreAddress = field(
         metadata=_key(
             forms.replay_store,
-            "Where first uses of proofs are remembered. `memory:` sees one process and demands PROCESSES = 1.",
+            "Where first uses of proofs are remembered. `memory:` sees one process and demands PROCESSES = 1, `lmdb:` "
+            "one host; the others are servers that several hosts share.",
             shown='"lmdb:" and the directory `replay` beside KEYS_DIR',
         )
     )

@@ -43,11 +43,18 @@ class Judgement:
 
     def judge(self, gate: Gate) -> Verdict:
         """Admit the request or deny it, first use included; what the body is comes after."""
+        return self.settle(self.decide(gate))
+
+    def decide(self, gate: Gate) -> Verdict | PendingAdmission:
+        """Admit the request or deny it, as far as that can be told without the replay store."""
         try:
             self._sent = adapters.read_request(self._request, self.runtime.origins)
         except MalformedEvidence as refusal:
             return self._unreadable(refusal, gate)
-        decision = admit(self._sent, gate=gate, now=self._now)
+        return admit(self._sent, gate=gate, now=self._now)
+
+    def settle(self, decision: Verdict | PendingAdmission) -> Verdict:
+        """Ask the replay store where the decision waits for it."""
         if isinstance(decision, PendingAdmission):
             answer = self.runtime.replay.remember(
                 decision.replay_key, created=decision.created, now=self._now.timestamp()

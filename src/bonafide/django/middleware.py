@@ -13,16 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 
+from bonafide.admission import PendingAdmission
 from bonafide.django import refusals, runtime, spool
 from bonafide.django.judgement import Judgement
 from bonafide.django.service_routes import SERVICE, is_service_view, serves_itself
 from bonafide.errors import VerificationFailed
+from bonafide.ports import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from django.http import HttpRequest, HttpResponse
     from django.http.response import HttpResponseBase
+
+    from bonafide.django.judgement import Verdict
 
     Answer = HttpResponseBase | Awaitable[HttpResponseBase]
 
@@ -66,7 +70,7 @@ class BonafideMiddleware:
             judgement.leave_to_itself()
             return _closing(request, await self._get_response(request))
         here = judgement.runtime
-        verdict = judgement.judge_statement() if here.is_behind_gate else judgement.judge(await here.agate())
+        verdict = judgement.judge_statement() if here.is_behind_gate else await _judge(judgement)
         if spool.is_quick(request):
             verdict = judgement.compare_body(verdict)
         else:
@@ -86,6 +90,14 @@ class BonafideMiddleware:
 
     async def _confirm_async(self, request: HttpRequest, view: object, *_: object) -> HttpResponse | None:
         return self._confirm(request, view)
+
+
+async def _judge(judgement: Judgement) -> Verdict:
+    """Judge on the event loop, and let a thread wait for a replay store that others than this host share."""
+    decision = judgement.decide(await judgement.runtime.agate())
+    if isinstance(decision, PendingAdmission) and judgement.runtime.replay.scope is Scope.CLUSTER:
+        return await sync_to_async(judgement.settle, thread_sensitive=False)(decision)
+    return judgement.settle(decision)
 
 
 def _closing(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -11,6 +11,7 @@ import os
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -36,16 +37,14 @@ from bonafide.reasons import enrolment as enrolment_reasons
 from bonafide.reasons import store as store_reasons
 from bonafide.routes import OBSERVE_EVERYTHING, parse_rules, parse_toml
 from bonafide.stores import require_scope
+from bonafide.stores.addresses import open_replay_store
 from bonafide.stores.admission_keys import read_admission_keys
 from bonafide.stores.legacy_meter import LegacyMeter
-from bonafide.stores.lmdb import LmdbReplayStore
-from bonafide.stores.memory import MemoryReplayStore
 from bonafide.trust import Anchor
 from bonafide.trust.apple import BUNDLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
     from pathlib import Path
 
     from bonafide.appraisal import App
@@ -54,11 +53,8 @@ if TYPE_CHECKING:
     from bonafide.django.openings import Openings
     from bonafide.evidence.debug import UnsafeDebugEvidence
     from bonafide.keys import PublishedKey
-    from bonafide.ports import ReplayStore
     from bonafide.routes import Route, RouteTable
-
-HOSTS: Final = 1
-"""How many hosts may serve one audience with the stores that exist: LMDB and memory see one."""
+    from bonafide.stores.addresses import OpenedReplayStore
 
 UNKNOWN_PROCESSES: Final = 2
 """What an unknown number of worker processes counts as: more than a process-wide store covers."""
@@ -98,10 +94,15 @@ class Runtime:
     def start(self) -> None:
         """Refuse to serve with a table that enforces and leaves a URL out, or without the keys of statements.
 
-        Raises `ConfigurationError` (`configuration.route_uncovered`, `configuration.keys_unsafe`).
+        Likewise with a replay store that might forget.
+
+        Raises `ConfigurationError` (`configuration.route_uncovered`, `configuration.keys_unsafe`, `store.evicts`,
+        `store.server_unsuited`).
         """
         if self.is_behind_gate:
             self.admission_keys  # noqa: B018 - reading them now is the point
+        else:
+            self.replay.require_ready(now=datetime.now(UTC).timestamp())
         if self.routes.enforces:
             require_covered(self.routes)
 
@@ -287,10 +288,9 @@ def read_routes(settings: Settings) -> RouteTable:
         raise ConfigurationError(configuration.SETTING_MALFORMED, detail) from None
 
 
-def _replay_store(settings: Settings) -> ReplayStore:
-    address = settings.replay_store
-    store = MemoryReplayStore() if address.path is None else LmdbReplayStore(address.path)
-    require_scope(store, processes=settings.processes or UNKNOWN_PROCESSES, hosts=HOSTS)
+def _replay_store(settings: Settings) -> OpenedReplayStore:
+    store = open_replay_store(settings.replay_store)
+    require_scope(store, processes=settings.processes or UNKNOWN_PROCESSES, hosts=1)
     return store
 
 

@@ -13,8 +13,10 @@ from datetime import date, timedelta
 from enum import StrEnum, unique
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Final, Generic, Literal, TypeVar
+from typing import Final, Generic, TypeVar
 
+from bonafide.errors import ConfigurationError
+from bonafide.stores import addresses
 from bonafide.terms import EvidenceEnvironment
 
 T = TypeVar("T")
@@ -29,14 +31,6 @@ class Form(Generic[T]):
 
     words: str
     read: Callable[[object], T]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayStoreAddress:
-    """Where the replay store is: `lmdb` with the directory of its files, or `memory` without."""
-
-    kind: Literal["lmdb", "memory"]
-    path: Path | None = None
 
 
 @unique
@@ -158,13 +152,11 @@ def _network(value: object) -> Network:
     return ip_network(_text(value))
 
 
-def _replay_store(value: object) -> ReplayStoreAddress:
-    kind, _, place = _text(value).partition(":")
-    if value == "memory:":
-        return ReplayStoreAddress(kind="memory")
-    if kind == "lmdb":
-        return ReplayStoreAddress(kind="lmdb", path=_path(place))
-    raise ValueError
+def _replay_store(value: object) -> addresses.ReplayStoreAddress:
+    try:
+        return addresses.parse_address(_text(value))
+    except ConfigurationError:  # it would not name the setting
+        raise ValueError from None
 
 
 def _routes(value: object) -> Path | tuple[Mapping[str, object], ...] | None:
@@ -253,7 +245,7 @@ paths: Final = Form("a list of absolute paths", lambda value: tuple(_path(entry)
 networks: Final = Form(
     "a list of networks such as 10.0.0.0/8", lambda value: tuple(_network(entry) for entry in _list(value))
 )
-replay_store: Final = Form('"lmdb:" and an absolute path, or "memory:"', _replay_store)
+replay_store: Final = Form(addresses.FORMS, _replay_store)
 routes: Final = Form("an absolute path, a list of dicts, or None", _routes)
 evidence_environments: Final = Form('a list of "production", "development"', _evidence_environments)
 evidence_retention: Final = Form('a timedelta or whole seconds, at least 1:00:00; or "digest"', _evidence_retention)

@@ -76,13 +76,14 @@ class Epoch:
         later = microseconds(max(birth, self.birth)), microseconds(max(newest, self.newest))
         return b"%b %d %d" % (self.head(), *later)
 
-    def fences(self, *, created: int, now: float, time: float, apart: float) -> bool:
-        """Tell whether a proof must be refused, at `now` by the gate's clock and `time` by Redis's.
+    def fences(self, *, created: int, now: float, clock: float, newest: float, apart: float) -> bool:
+        """Tell whether a proof must be refused, at `now` by the gate's clock and `clock` by Redis's.
 
-        Both clocks say what lies ahead, the earlier one counts; `apart` is how far clocks may differ, which a
-        birth that another server's clock gave is out by at most.
+        Of the two, the earlier one says what lies ahead. `newest` is the newest time that this process saw.
+        `apart` is how far clocks may differ: a birth that another server's clock gave is out by that at most.
         """
-        return fence(created=created, now=min(now, time), birth=self.birth + apart, newest=max(self.newest, time))
+        seen = max(self.newest, newest, clock)
+        return fence(created=created, now=min(now, clock), birth=self.birth + apart, newest=seen)
 
     def may_have_lost(self, time: float) -> bool:
         """Tell whether a Redis clock that says `time` expires keys that the newest time does not fence."""

@@ -36,6 +36,15 @@ class Resting(Exception):
     """The server failed a moment ago, or somebody is finding out whether it still does."""
 
 
+class Newest:
+    """The newest time that this process saw, on any server whose clock was not apart from its own."""
+
+    __slots__ = ("seen",)
+
+    def __init__(self) -> None:
+        self.seen = 0.0
+
+
 class Server:
     """Threads may share it; a forked process makes its own."""
 
@@ -47,12 +56,14 @@ class Server:
         cluster: bool,
         apart: float,
         clock: Clock,
+        newest: Newest,
     ) -> None:
         self._dial = dial
         self._buckets = buckets
         self._cluster = cluster
         self._apart = apart
         self._clock = clock
+        self._newest = newest
         self._idle: deque[Link] = deque()
         self._epochs: dict[int, Epoch] = {}
         self._adopted = b""
@@ -151,6 +162,7 @@ class Server:
             if clock > now and epoch is not None and epoch.may_have_lost(clock):
                 self._sweep(link, deadline, lambda each: _distrusted(each, clock))
             return FirstUse.CLOCK_APART
+        self._newest.seen = max(self._newest.seen, clock)
         if epoch is None or epoch.server != link.server:
             self._adopt(link, now, deadline)
             return FirstUse.FENCED
@@ -160,7 +172,8 @@ class Server:
         return _first_use(answers.pop())
 
     def _fences(self, epoch: Epoch, created: int, now: float, clock: float) -> bool:
-        return epoch.fences(created=created, now=now, time=clock, apart=self._apart)
+        newest = self._newest.seen
+        return epoch.fences(created=created, now=now, clock=clock, newest=newest, apart=self._apart)
 
     def _read_clock(self, answer: object, now: float) -> float:
         if not isinstance(answer, list) or len(answer) != 2:  # noqa: PLR2004 - seconds and microseconds

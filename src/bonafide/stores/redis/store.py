@@ -32,7 +32,7 @@ from bonafide.stores.redis.dialer import Dialer
 from bonafide.stores.redis.epoch import MAX_APART_S, NotOurs
 from bonafide.stores.redis.keyspace import bucket_of
 from bonafide.stores.redis.masters import ByCluster, BySentinels, OneServer, Place, Unserved
-from bonafide.stores.redis.server import Resting, Server
+from bonafide.stores.redis.server import Newest, Resting, Server
 
 if TYPE_CHECKING:
     from bonafide.stores.addresses import ReplayStoreAddress
@@ -89,6 +89,7 @@ class RedisReplayStore:
         self._dialer = Dialer(self._address)
         self._masters = _masters(self._address, self._dialer)
         self._servers: dict[Place, Server] = {}
+        self._newest = Newest()
         self._said: set[Place | None] = set()
 
     def remember(self, key: bytes, *, created: int, now: float) -> FirstUse:
@@ -147,6 +148,7 @@ class RedisReplayStore:
                 cluster=self._address.kind == "cluster",
                 apart=self._apart,
                 clock=self._clock,
+                newest=self._newest,
             )
             server = self._servers.setdefault(place, server)
         return server
