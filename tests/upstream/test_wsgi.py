@@ -12,8 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bonafide.errors import ConfigurationError
-from bonafide.reasons import configuration as configuration_reasons
 from bonafide.upstream.wsgi import BonafideWsgi
 from tests.upstream.word import ATTESTATION, NOW, ORIGINS, key_file, sender, spoken, statement
 
@@ -298,35 +296,6 @@ def test_answer_of_the_application_is_closed(tmp_path: Path) -> None:
     world.guarded = BonafideWsgi(api, key_files=[world.key], origins=ORIGINS, clock=lambda: NOW)
     world.ask(world.environ(statement(sender())))
     assert answer.closed
-
-
-def test_log_names_the_instance_only_once_a_gate_has(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    world.ask(world.environ(statement(sender(b"body")), b"edit"))
-    assert "method=GET route=/api/** instance=inst-1 gate_record=gate-record " in caplog.text
-    caplog.clear()
-    world.ask(world.environ(statement(sender()), REQUEST_METHOD="evil\nmethod"))
-    assert "method=OTHER route= instance= gate_record= " in caplog.text
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"max_body": -1}, {"spool_memory": -1}, {"mount": "shop"}],
-)
-def test_what_cannot_be_run_does_not_start(tmp_path: Path, options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        World(tmp_path, **options)
-    assert caught.value.reason is configuration_reasons.SETTING_MALFORMED
-
-
-def test_without_origins_or_keys_nothing_starts(tmp_path: Path) -> None:
-    for options, expected in (
-        ({"origins": []}, configuration_reasons.ORIGINS_EMPTY),
-        ({"key_files": []}, configuration_reasons.KEYS_UNSAFE),
-        ({"key_files": [tmp_path / "absent"]}, configuration_reasons.KEYS_UNSAFE),
-    ):
-        with pytest.raises(ConfigurationError) as caught:
-            World(tmp_path, **options)
-        assert caught.value.reason is expected
 
 
 TEXT = st.text(st.characters(max_codepoint=255), max_size=12)
