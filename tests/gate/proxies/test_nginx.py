@@ -450,7 +450,7 @@ def test_whole_example_of_a_site_is_accepted_by_nginx(program: Path, running: St
         check=True,
         capture_output=True,
     )
-    servers = "".join(nginx.example_server(front, site, str(tmp_path)) for site in front.sites)
+    servers = "".join(nginx.example_server(site, str(tmp_path)) for site in front.sites)
     servers = (
         servers.replace("/etc/ssl/api/", f"{tmp_path}/")
         .replace("443", "8443")

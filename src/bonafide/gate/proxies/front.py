@@ -9,13 +9,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from bonafide.errors import ConfigurationError
+from bonafide.gate.config import BodyDigest
+from bonafide.http import Origins
 from bonafide.reasons import configuration as reasons
 from bonafide.routes import Client
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bonafide.gate.config import GateConfig, Upstream
     from bonafide.http import Origin
     from bonafide.routes import Route, RouteTable
 
@@ -42,7 +47,7 @@ SERVICE_PATHS: Final = (
     "secrets",
     "pins",
 )
-"""What the service serves to the public below its prefix, as regular expressions. What it tells gates is not among it."""
+"""What the service serves to the public below its prefix, as regular expressions; what it tells gates is not public."""
 
 MAX_SERVICE_BODY: Final = 64 * 1024
 """The service's own bound on its messages (PROTOCOL, first paragraph)."""
@@ -54,7 +59,10 @@ A proxy that first gathers a body hands it on long after the gate spoke, and wha
 seconds only.
 """
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+MARGIN: Final = timedelta(milliseconds=500)
+"""What a gate may take beyond its own wait for a silent store, before a proxy gives up on it."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _UNIX: Final = re.compile(r"unix:(/[A-Za-z0-9._/-]{1,100})")
 _INTERNET: Final = re.compile(r"(?P<host>[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]+\]):(?P<port>[1-9][0-9]{0,4})")
 _URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]+)(?P<path>/[A-Za-z0-9._~/-]*)?")
@@ -87,7 +95,7 @@ class Service:
         """Refuse a prefix that a proxy would read as more than a path."""
         if not _PREFIX.fullmatch(self.prefix):
             raise ConfigurationError(
-                reasons.GATE_MALFORMED, f"the service's prefix {self.prefix!r} is not a plain path"
+                reasons.SETTING_MALFORMED, f"the service's prefix {self.prefix!r} is not a plain path"
             )
 
 
@@ -108,9 +116,14 @@ class Site:
     def __post_init__(self) -> None:
         """Refuse a name that a proxy would read as more than a name."""
         if not _NAME.fullmatch(self.name):
-            raise ConfigurationError(reasons.GATE_MALFORMED, f"the upstream's name {self.name!r} is not a plain name")
+            _refuse(f"the upstream's name {self.name!r} is not a plain name")
         if not self.origins:
             raise ConfigurationError(reasons.ORIGINS_EMPTY, self.name)
+
+    @property
+    def identifier(self) -> str:
+        """The name in letters, digits and `_` alone, for the proxies' own names."""
+        return re.sub(r"[^a-z0-9]", "_", self.name.lower())
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -166,17 +179,53 @@ class Front:
 
     def __post_init__(self) -> None:
         """Refuse what would leave a proxy with nothing to guard, or with one name for two things."""
-        names = [site.name for site in self.sites]
+        names = [site.identifier for site in self.sites]
         if not names or len(set(names)) != len(names):
-            raise ConfigurationError(reasons.GATE_MALFORMED, "a proxy needs upstreams, each with a name of its own")
+            _refuse("a proxy needs upstreams, whose names differ in more than case and punctuation")
         if not timedelta(0) < self.deadline <= timedelta(seconds=60):
-            raise ConfigurationError(reasons.GATE_MALFORMED, "the gate's deadline is above 0 and at most 60 seconds")
+            _refuse("the gate's deadline is above 0 and at most 60 seconds")
+
+
+def read_config(config: GateConfig, backends: Mapping[str, Address]) -> Front:
+    """Return what a proxy in front of this gate is told. `backends` says where each upstream listens, by its name.
+
+    A service that the gate reaches by an origin of one of its upstreams is that upstream's own: the proxy asks it
+    where the upstream listens. Raises `ConfigurationError` (`configuration.setting_malformed`).
+    """
+    if backends.keys() != {upstream.name for upstream in config.upstreams}:
+        names = ", ".join(upstream.name for upstream in config.upstreams)
+        _refuse(f"say for each upstream where it listens, and for no other: {names}")
+    service = parse_service(config.service)
+    for upstream in config.upstreams:
+        sent = f"{service.address.scheme}://{_without_default_port(service.address)}"
+        if sent in upstream.origins:
+            service = Service(address=backends[upstream.name], prefix=service.prefix)
+    return Front(
+        gate=parse_address(config.listen),
+        service=service,
+        sites=tuple(_site(upstream, backends[upstream.name]) for upstream in config.upstreams),
+        deadline=config.store_timeout + MARGIN,
+    )
+
+
+def _site(upstream: Upstream, backend: Address) -> Site:
+    return Site(
+        name=upstream.name,
+        origins=tuple(Origins(upstream.origins)),
+        backend=backend,
+        routes=upstream.routes,
+        takes_bodies=upstream.body is BodyDigest.CHECKED or upstream.unchecked_bodies,
+    )
+
+
+def _without_default_port(address: Address) -> str:
+    return address.authority.removesuffix(":443" if address.tls else ":80")
 
 
 def parse_address(text: str) -> Address:
     """Read `unix:/path`, `host:port`, `http://host[:port]` or `https://host[:port]`; a path after it is refused.
 
-    Raises `ConfigurationError` (`configuration.gate_malformed`).
+    Raises `ConfigurationError` (`configuration.setting_malformed`).
     """
     url = _URL.fullmatch(text)
     if url is not None and url["path"] in (None, "", "/"):
@@ -194,7 +243,7 @@ def parse_service(url: str) -> Service:
     """
     parts = _URL.fullmatch(url)
     if parts is None:
-        raise ConfigurationError(reasons.GATE_MALFORMED, f"{url!r} is not the service's URL")
+        _refuse(f"{url!r} is not the service's URL")
     address = _parse_authority(parts["authority"], tls=parts["scheme"] == "https")
     return Service(address=address, prefix=(parts["path"] or "").rstrip("/"))
 
@@ -202,5 +251,9 @@ def parse_service(url: str) -> Service:
 def _parse_authority(text: str, *, tls: bool) -> Address:
     port = "" if _PORT.search(text) else f":{443 if tls else 80}"
     if not _INTERNET.fullmatch(text + port):
-        raise ConfigurationError(reasons.GATE_MALFORMED, f"{text!r} is neither unix:/path nor host:port")
+        _refuse(f"{text!r} is neither unix:/path nor host:port")
     return Address(authority=text + port, tls=tls)
+
+
+def _refuse(why: str) -> NoReturn:
+    raise ConfigurationError(reasons.SETTING_MALFORMED, why)

@@ -1,8 +1,8 @@
 """Nginx in front of a gate: `auth_request`, and refusals made whole again.
 
-    http.conf         once, in http { }
-    NAME.conf         in the server { } of the upstream NAME
-    tls.conf          in the same server { }, unless the site has a profile of its own
+    http.conf             once, in http { }
+    upstream-NAME.conf    in the server { } of the upstream NAME
+    tls.conf              in the same server { }, unless the site has a profile of its own
 
 Rules of this file:
 - The gate judges what Nginx received (`$request`, `$request_uri`), and the API is sent the same: no URI part in
@@ -20,6 +20,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from bonafide.gate.proxies.front import GATE_HEADERS, MAX_SERVICE_BODY, SERVICE_PATHS
+from bonafide.gate.proxies.patterns import line_of
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -41,7 +42,12 @@ _DOCUMENT: Final = (
 def write_files(front: Front) -> dict[str, str]:
     """Return the files by name; the module says where each goes."""
     files = {"http.conf": http_level(front), "tls.conf": TLS_INTERMEDIATE}
-    return files | {f"{site.name}.conf": server_level(front, site) for site in front.sites}
+    return files | {file_of(site): server_level(front, site) for site in front.sites}
+
+
+def file_of(site: Site) -> str:
+    """Return the name of a site's file."""
+    return f"upstream-{site.name}.conf"
 
 
 def http_level(front: Front) -> str:
@@ -57,7 +63,7 @@ def server_level(front: Front, site: Site) -> str:
     """Return what stands in the server { } of one upstream."""
     parts = [
         _SERVER_LEVEL.format(admit=ADMIT, max_body=_max_body(site), buffering="off" if site.streams_bodies else "on"),
-        _ADMIT.format(admit=ADMIT, name=site.name, deadline=_time(front.deadline)),
+        _ADMIT.format(admit=ADMIT, name=site.identifier, deadline=_time(front.deadline)),
         _api(site),
     ]
     if front.service is not None:
@@ -65,8 +71,8 @@ def server_level(front: Front, site: Site) -> str:
     return "\n".join([*parts, _refusals()])
 
 
-def example_server(front: Front, site: Site, directory: str) -> str:
-    """Return a whole server { } around the snippet, for the operator to adapt; `http2 on` takes its place from 1.25.1."""
+def example_server(site: Site, directory: str) -> str:
+    """Return a whole server { } around the snippet, for the operator to adapt. From 1.25.1 on it is `http2 on`."""
     tls = any(origin.scheme == "https" for origin in site.origins)
     listen = (
         "    listen 443 ssl http2;\n    listen [::]:443 ssl http2;" if tls else "    listen 80;\n    listen [::]:80;"
@@ -77,7 +83,7 @@ def example_server(front: Front, site: Site, directory: str) -> str:
         names=" ".join(site.server_names),
         certificates=certificates,
         directory=directory,
-        name=site.name,
+        file=file_of(site),
     )
 
 
@@ -102,7 +108,7 @@ def _service_paths(service: Service) -> str:
 def _site_level(site: Site) -> str:
     hosts = "|".join(re.escape(host) for host in site.hosts)
     return _SITE_LEVEL.format(
-        name=site.name,
+        name=site.identifier,
         server=_server(site.backend),
         hosts=f"~*^(?:{hosts})$",
         upgrades="".join(_upgrade(route) for route in site.upgrading),
@@ -111,19 +117,13 @@ def _site_level(site: Site) -> str:
 
 def _upgrade(route: Route) -> str:
     value = "$http_upgrade" if route.upgrade else '""'
-    return f'    "{_line_of(route)}" {value};\n'
-
-
-def _line_of(route: Route) -> str:
-    """Return a regular expression for the method and target that a route takes, as the table matches them."""
-    methods = "[A-Z]+" if route.methods is None else "|".join(sorted(route.methods))
-    return rf"~^(?:{methods}) {route.pattern.pattern.replace('.*', '[^?]*').replace('[^/]+', '[^/?]+')}(?:\?|$)"
+    return f'    "~{line_of(route)}" {value};\n'
 
 
 def _api(site: Site) -> str:
     body = "" if site.takes_bodies else _NO_BODY
     dropped = "\n".join(f'        proxy_set_header {name} "";' for name in GATE_HEADERS if name != "Bonafide-Admission")
-    return _API.format(name=site.name, scheme=site.backend.scheme, body=body, dropped=dropped)
+    return _API.format(name=site.identifier, scheme=site.backend.scheme, body=body, dropped=dropped)
 
 
 def _service(service: Service) -> str:
@@ -134,17 +134,18 @@ def _service(service: Service) -> str:
 
 
 def _refusals() -> str:
-    cases = "\n".join(
-        f"        if ($bonafide_status = {status}) {{\n            {_return(status, '$bonafide_action', '$bonafide_record')}\n        }}"
-        for status in REFUSALS
-        if status != HTTPStatus.FORBIDDEN
-    )
+    cases = "\n".join(_case(status) for status in REFUSALS if status != HTTPStatus.FORBIDDEN)
     return _REFUSALS.format(
         cases=cases,
         otherwise=_return(403, "$bonafide_action", "$bonafide_record"),
         too_large=_return(413, "give_up", "$request_id"),
         silent=_return(503, "back_off", "$request_id"),
     )
+
+
+def _case(status: int) -> str:
+    told = _return(status, "$bonafide_action", "$bonafide_record")
+    return f"        if ($bonafide_status = {status}) {{\n            {told}\n        }}"
 
 
 def _return(status: int, action: str, record: str) -> str:
@@ -397,7 +398,9 @@ TLS_INTERMEDIATE: Final = """\
 # Written by `bonafide nginx`. Include it in the server { } of an API, unless the site has a profile of its own.
 # Mozilla's "intermediate" profile without its DHE suites, which no phone needs.
 ssl_protocols TLSv1.2 TLSv1.3;
-ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305;
+ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
+ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:\
+ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305;
 ssl_prefer_server_ciphers off;
 ssl_session_timeout 1d;
 ssl_session_cache shared:bonafide:10m;
@@ -415,6 +418,6 @@ _EXAMPLE: Final = """\
 server {{
 {listen}
     server_name {names};
-{certificates}    include {directory}/{name}.conf;
+{certificates}    include {directory}/{file};
 }}
 """
