@@ -1,0 +1,8 @@
+"""What a gate costs behind a real Nginx, beside what others cost there: `make bench-gate`.
+
+    python -m bench.gate               every contender, in interleaved rounds, with the promises judged
+    python -m bench.gate interfaces    which server interface the gate should have
+    python -m bench.gate projection    what a million and a hundred million devices would need
+
+Everything listens on loopback only, and is stopped by its process id.
+"""

@@ -1,0 +1,32 @@
+"""Granian with the options that `bonafide.gate.serve` gives it, for what is compared with a gate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from granian.constants import HTTPModes, Interfaces
+from granian.server import Server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+THREADS: Final = 4
+"""A gate's default (`threads`)."""
+
+
+def serve(target: str, path: Path, *, interface: str = "wsgi", threads: int = THREADS, workers: int = 1) -> None:
+    """Serve a target (a factory, for WSGI) on a Unix socket until a signal ends it."""
+    Server(
+        target,
+        uds=path,
+        uds_permissions=0o660,
+        interface=Interfaces(interface),
+        factory=interface == "wsgi",
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=workers,
+        blocking_threads=threads if interface == "wsgi" else None,
+        backlog=2048,
+        backpressure=max(64, threads * 16),
+        log_access=False,
+    ).serve()
