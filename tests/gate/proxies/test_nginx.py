@@ -13,6 +13,7 @@ from bonafide.gate.proxies import GATE_HEADERS, ORIGINAL_HEADERS, nginx
 from tests.gate.proxies import programs
 from tests.gate.proxies.judging import ADMISSION, HOST, OTHER_HOST, having, octets, refusal, signed, without
 from tests.gate.proxies.stage import PREFIX, Stage
+from tests.gate.proxies.starting import start_nginx
 from tests.gate.proxies.wire import Message
 
 if TYPE_CHECKING:
@@ -22,17 +23,6 @@ if TYPE_CHECKING:
     from tests.conftest import RequireProgram
 
 
-def start(stage: Stage, program: Path, *, before: str = "", inside: str = "") -> programs.Program:
-    """Return Nginx with the whole snippet, and what a site adds in http { } and in server { }."""
-    servers = "\n".join(
-        f"server {{ listen 127.0.0.1:{stage.http}; listen 127.0.0.1:{stage.h2} http2;"
-        f" server_name {' '.join(site.server_names)};\n{nginx.server_level(stage.front, site)}\n{inside}\n}}"
-        for site in stage.front.sites
-    )
-    http = f"{before}\n{nginx.http_level(stage.front)}"
-    return programs.nginx(program, stage.directory, http=http, servers=servers, ports=(stage.http, stage.h2))
-
-
 @pytest.fixture(scope="module")
 def program(require_program: RequireProgram) -> Path:
     return require_program("nginx", apt="nginx-light")
@@ -40,7 +30,7 @@ def program(require_program: RequireProgram) -> Path:
 
 @pytest.fixture(scope="module")
 def running(program: Path) -> Iterator[Stage]:
-    with Stage(lambda stage: start(stage, program)) as stage:
+    with Stage(lambda stage: start_nginx(stage, program)) as stage:
         yield stage
 
 
@@ -374,7 +364,7 @@ def test_upgrade_goes_through_where_the_first_matching_route_says_so(
 
 
 def test_api_that_compares_no_bodies_gets_none(program: Path) -> None:
-    with Stage(lambda stage: start(stage, program), takes_bodies=False) as stage:
+    with Stage(lambda stage: start_nginx(stage, program), takes_bodies=False) as stage:
         assert stage.ask(signed(method="POST", body=b"hello")).status == 413
         assert not stage.gate.seen
         lengthless = without(signed(method="POST", body=b"x"), "content-length")
@@ -396,7 +386,7 @@ def test_location_that_the_site_adds_is_guarded_too(program: Path) -> None:
     inside = (
         "location /files/ { proxy_pass http://bonafide_api; }\nlocation ~ \\.php$ { proxy_pass http://bonafide_api; }"
     )
-    with Stage(lambda stage: start(stage, program, inside=inside)) as stage:
+    with Stage(lambda stage: start_nginx(stage, program, inside=inside)) as stage:
         for target in ("/files/x", "/api/x.php"):
             assert stage.ask(bare(target)).status in {401, 403}
         assert not stage.api.seen
@@ -411,7 +401,7 @@ def test_cache_satisfy_and_intercepting_of_the_site_do_not_reach_the_snippet(pro
     )
 
     def begin(stage: Stage) -> programs.Program:
-        return start(stage, program, before=before.replace("@DIR@", str(stage.directory)))
+        return start_nginx(stage, program, before=before.replace("@DIR@", str(stage.directory)))
 
     with Stage(begin) as stage:
         assert stage.ask(signed()).status == 200
@@ -425,8 +415,8 @@ def test_cache_satisfy_and_intercepting_of_the_site_do_not_reach_the_snippet(pro
 
 @pytest.mark.parametrize("line", ["underscores_in_headers on;", "ignore_invalid_headers off;"])
 def test_site_that_turns_off_what_the_snippet_relies_on_does_not_start(program: Path, line: str) -> None:
-    with Stage(lambda stage: start(stage, program)) as stage:
-        wrong = start(stage, program, before=line)
+    with Stage(lambda stage: start_nginx(stage, program)) as stage:
+        wrong = start_nginx(stage, program, before=line)
         run = subprocess.run([*wrong.command, "-t"], capture_output=True, text=True, check=False)
         assert run.returncode != 0
         assert "duplicate" in run.stderr

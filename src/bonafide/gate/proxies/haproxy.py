@@ -44,7 +44,7 @@ def configuration(front: Front, lua_file: str, *, bind: str = BIND) -> str:
     parts += [_backend(site.identifier, site.backend) for site in front.sites]
     if front.service is not None:
         parts.append(_backend("service", front.service.address))
-    return "\n".join(parts)
+    return "\n".join([*parts, ""])
 
 
 def _address(address: Address) -> str:

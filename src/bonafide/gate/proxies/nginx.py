@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 ADMIT: Final = "/_bonafide/admit"
 """The internal location that asks the gate; to clients it does not exist."""
 
+TLS_PROFILES: Final = {"intermediate": "TLSv1.2 TLSv1.3", "modern": "TLSv1.3"}
+"""The protocols of each profile. The suites of TLS 1.3 are the library's own."""
+
 REFUSALS: Final = (400, 401, 403, 413, 429, 503)
 """What `Bonafide-Status` may say."""
 
@@ -39,9 +42,9 @@ _DOCUMENT: Final = (
 )
 
 
-def write_files(front: Front) -> dict[str, str]:
-    """Return the files by name; the module says where each goes."""
-    files = {"http.conf": http_level(front), "tls.conf": TLS_INTERMEDIATE}
+def write_files(front: Front, *, profile: str = "intermediate") -> dict[str, str]:
+    """Return the files by name; the module says where each goes. `profile` is one of `TLS_PROFILES`."""
+    files = {"http.conf": http_level(front), "tls.conf": tls_level(profile)}
     return files | {file_of(site): server_level(front, site) for site in front.sites}
 
 
@@ -57,6 +60,11 @@ def http_level(front: Front) -> str:
         parts.append(_SERVICE_LEVEL.format(server=_server(front.service.address), paths=_service_paths(front.service)))
     parts += [_site_level(site) for site in front.sites]
     return "\n".join(parts)
+
+
+def tls_level(profile: str) -> str:
+    """Return the lines of a TLS profile: `intermediate` (1.2 and 1.3) or `modern` (1.3 alone: iOS 12.2, Android 10)."""
+    return _TLS.replace("@PROFILE@", profile).replace("@PROTOCOLS@", TLS_PROFILES[profile])
 
 
 def server_level(front: Front, site: Site) -> str:
@@ -394,10 +402,10 @@ location @bonafide_silent {{
 }}
 """
 
-TLS_INTERMEDIATE: Final = """\
+_TLS: Final = """\
 # Written by `bonafide nginx`. Include it in the server { } of an API, unless the site has a profile of its own.
-# Mozilla's "intermediate" profile without its DHE suites, which no phone needs.
-ssl_protocols TLSv1.2 TLSv1.3;
+# Mozilla's "@PROFILE@" profile; of the older suites those with elliptic curves alone.
+ssl_protocols @PROTOCOLS@;
 ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
 ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:\
 ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305;
