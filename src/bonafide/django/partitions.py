@@ -122,6 +122,7 @@ def rebuild(schema_editor: BaseDatabaseSchemaEditor, *, split: bool, most_rows: 
     if not tables:
         return
     quote = schema_editor.connection.ops.quote_name
+    run(using, ["SET LOCAL statement_timeout = 0"])  # what serves requests may have set one
     run(using, [f"LOCK TABLE {', '.join(quote(table) for table in tables)} IN ACCESS EXCLUSIVE MODE"])
     if most_rows is not None:
         _refuse_large(using, tables, most_rows)
