@@ -232,7 +232,7 @@ class Provisions:
         if moment - self._contacts.get(gate.pk, -CONTACT_EVERY_S) < CONTACT_EVERY_S:
             return
         self._contacts[gate.pk] = moment
-        earlier = Q(last_asked_at__isnull=True) | Q(last_asked_at__lt=now - timedelta(seconds=CONTACT_EVERY_S))
+        earlier = Q(last_asked_at__isnull=True) | Q(last_asked_at__lte=now - timedelta(seconds=CONTACT_EVERY_S))
         try:
             using = router.db_for_write(RegisteredGate)
             RegisteredGate.objects.using(using).filter(earlier, pk=gate.pk).update(last_asked_at=now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bonafide.django.admin.bans import BanAdmin
+from bonafide.django.admin.gates import OpeningAdmin, RegisteredGateAdmin
 from bonafide.django.admin.identities import AppAdmin, DebugSecretAdmin
 from bonafide.django.admin.instances import InstanceAdmin
 from bonafide.django.admin.journal import AuditEventAdmin, ObservedRouteAdmin, RefusalAdmin
@@ -14,5 +15,7 @@ __all__ = [
     "DebugSecretAdmin",
     "InstanceAdmin",
     "ObservedRouteAdmin",
+    "OpeningAdmin",
     "RefusalAdmin",
+    "RegisteredGateAdmin",
 ]

@@ -12,11 +12,14 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from django.db import Error as DatabaseError
-from django.db import close_old_connections
+from django.db import close_old_connections, router
 from django.utils import timezone
 
-from bonafide.django import conf
+from bonafide.django import conf, openings
+from bonafide.django.key_sources import KeySources
+from bonafide.django.models import Opening
 from bonafide.django.retention import purge
+from bonafide.errors import BonafideError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +37,11 @@ class Caretaker:
         """Begin with everything due."""
         self._clock = clock
         self._purged: float | None = None
+        self._alarm = openings.Alarm(monotonic=clock)
 
     def round(self) -> None:
         """Do what is due now."""
+        self._sound_alarm()
         if self._purged is None or self._clock() - self._purged >= PURGE_EVERY_S:
             try:
                 purge(timezone.now(), refusal_retention=conf.current().refusal_retention)
@@ -44,6 +49,17 @@ class Caretaker:
                 logger.error("what is due was not erased: %s", type(error).__name__)  # noqa: TRY400 - rows are in the trace
             else:
                 self._purged = self._clock()
+
+    def _sound_alarm(self) -> None:
+        """Say that glass is broken. A row that the service key did not sign is told as what it is."""
+        settings, now = conf.current(), timezone.now()
+        try:
+            tokens = openings.read_tokens(settings.environment, now, router.db_for_read(Opening)).value
+            if tokens:
+                pinned = KeySources(settings).service_ring().thumbprints
+                self._alarm.tell(openings.verify(tokens, settings, pinned), now)
+        except (DatabaseError, BonafideError) as error:
+            logger.error("whether glass is broken is unknown: %s", type(error).__name__)  # noqa: TRY400 - as below
 
 
 def start() -> None:

@@ -57,6 +57,8 @@ console_listen = {console_listen}   # the operator's: console, /metrics, /readyz
 
 # database = "sqlite"               # or "postgresql://bonafide@db.example.com/bonafide?passfile=/etc/bonafide/pgpass"
 # keys_dir = "keys"                 # relative to this directory
+# key_storage = "files"             # or "database": several hosts share keys, sealed by
+# sealing_key = {{ file = "/etc/bonafide/sealing.key" }}    # `bonafide keys make-sealing-key`; or a key in an HSM
 # replay_store = "lmdb:replay"      # likewise
 
 # Peers whose X-Forwarded-For names the client, for limits only. A unix socket's peer counts as one of them.
