@@ -266,6 +266,10 @@ def test_two_keys_hold_while_one_is_replaced(
     content(send(Gate(tmp_path / "next.key").admitted(signed(bonafide_client))))
 
 
+def test_request_past_the_gate_is_told_apart_from_one_that_is_odd_besides(gate: Gate, send: Send) -> None:
+    assert reason(send(unsigned(headers={"host": "10.0.0.7"}))) == "statement.missing"
+
+
 def test_two_statements_are_none(gate: Gate, bonafide_client: AppClient) -> None:
     good = gate.admitted(signed(bonafide_client))
     doubled = gate.told(good, gate.statement(good, gate.sender(good)))

@@ -209,6 +209,12 @@ def test_second_statement_in_any_spelling_is_refused(world: World, reason: Calla
     assert reason(scope) == "statement.missing"
 
 
+def test_request_past_the_gate_is_told_apart_from_one_that_is_odd_besides(
+    world: World, reason: Callable[..., str]
+) -> None:
+    assert reason(world.scope(None, path="/", headers=[(b"host", b"10.0.0.7")])) == "statement.missing"
+
+
 def test_statement_under_a_name_with_an_underscore_is_none(world: World, reason: Callable[..., str]) -> None:
     token = spoken(world.key, statement(sender(b"body"))).encode()
     assert reason(world.scope(None, (b"bonafide_admission", token))) == "statement.missing"

@@ -186,6 +186,12 @@ def test_request_that_differs_in_one_respect_is_refused(
     assert world.ask(world.environ(said, b"body"))[0] == 200
 
 
+def test_request_past_the_gate_is_told_apart_from_one_that_is_odd_besides(
+    world: World, reason: Callable[[dict[str, Any]], str]
+) -> None:
+    assert reason(world.environ(None, HTTP_HOST="10.0.0.7", RAW_URI="/")) == "statement.missing"
+
+
 def test_two_statements_are_none(world: World, reason: Callable[[dict[str, Any]], str]) -> None:
     good = spoken(world.key, statement(sender()))
     assert reason(world.environ(None, HTTP_BONAFIDE_ADMISSION=f"{good},{good}")) == "statement.missing"

@@ -57,16 +57,22 @@ class Judged:
     verdict: Admitted | Exempt | Unproven | Observed
 
 
-def read_token(request: DjangoRequest) -> str | None:
-    """Return the one statement that came with the request; None where there is none or more than one."""
+def read_token(request: DjangoRequest) -> str:
+    """Return the one statement that came with the request.
+
+    Raises `VerificationFailed` (`statement.missing`) where there is none or more than one: nothing else that is odd
+    about such a request is worth telling.
+    """
     if isinstance(request, ASGIRequest):
-        return interfaces.single_field_of_scope(request.scope["headers"], statement.HEADER)
-    return interfaces.single_field_of_environ(request.META, statement.HEADER)
+        token = interfaces.single_field_of_scope(request.scope["headers"], statement.HEADER)
+    else:
+        token = interfaces.single_field_of_environ(request.META, statement.HEADER)
+    if token is None:
+        raise VerificationFailed(reasons.MISSING)
+    return token
 
 
-def judge(
-    token: str | None, sent: HttpRequest, *, keys: Collection[bytes], routes: RouteTable, now: datetime
-) -> Judged:
+def judge(token: str, sent: HttpRequest, *, keys: Collection[bytes], routes: RouteTable, now: datetime) -> Judged:
     """Verify the gate's word about `sent`, and find the verdict that it means.
 
     Proves what `bonafide.statement.verify` proves, that the gate's rule has the pattern of this project's, and that

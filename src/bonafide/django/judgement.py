@@ -69,9 +69,10 @@ class Judgement:
     def judge_statement(self) -> Verdict:
         """Find what the gate's word about the request means here; without one, it came past the gate."""
         try:
+            token = behind_gate.read_token(self._request)
             self._sent = adapters.read_request(self._request, self.runtime.origins)
             judged = behind_gate.judge(
-                behind_gate.read_token(self._request),
+                token,
                 self._sent,
                 keys=self.runtime.admission_keys,
                 routes=self.runtime.routes,

@@ -20,7 +20,7 @@ from bonafide.reasons import misuse as misuse_reasons
 from bonafide.reasons import request as request_reasons
 from bonafide.statement import HEADER
 from bonafide.stores.body_spool import CHUNK_BYTES
-from bonafide.upstream.entrance import ADMISSION, MAX_BODY_BYTES, SPOOL_MEMORY_BYTES, Entrance, refuse
+from bonafide.upstream.entrance import ADMISSION, MAX_BODY_BYTES, SPOOL_MEMORY_BYTES, Entrance, present, refuse
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -82,8 +82,9 @@ class BonafideAsgi:
     async def _judge(self, scope: Scope, receive: Receive, send: Send) -> None:
         statement = None
         try:
+            token = present(interfaces.single_field_of_scope(scope["headers"], HEADER))
             request = self._read_request(scope)
-            statement = self._entrance.verify(interfaces.single_field_of_scope(scope["headers"], HEADER), request)
+            statement = self._entrance.verify(token, request)
             spool = await self._read_body(scope, request, statement, receive)
         except (MalformedEvidence, VerificationFailed) as refusal:
             await _answer(refuse(refusal, _method(scope), statement), scope, receive, send)

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from bonafide import statement as statements
 from bonafide.codec import base64url
-from bonafide.errors import ConfigurationError
+from bonafide.errors import ConfigurationError, VerificationFailed
 from bonafide.http import METHOD, Origins
 from bonafide.problem import RETRY_SPREAD_S, Problem
 from bonafide.reasons import configuration as configuration_reasons
+from bonafide.reasons import statement as statement_reasons
 from bonafide.stores.admission_keys import read_admission_keys
 from bonafide.stores.body_spool import BodySpool, require_within
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from os import PathLike
 
-    from bonafide.errors import MalformedEvidence, VerificationFailed
+    from bonafide.errors import MalformedEvidence
     from bonafide.http import HttpRequest
     from bonafide.statement import Statement
 
@@ -69,7 +70,7 @@ class Entrance:
         self._spool_memory = spool_memory
         self._clock = clock or (lambda: datetime.now(UTC))
 
-    def verify(self, token: str | None, request: HttpRequest) -> Statement:
+    def verify(self, token: str, request: HttpRequest) -> Statement:
         """Verify the gate's word about this request. Raises as `bonafide.statement.verify`."""
         return statements.verify(token, keys=self._keys, request=request, now=self._clock())
 
@@ -80,6 +81,16 @@ class Entrance:
         """
         require_within(length or 0, self._max_body)
         return BodySpool(memory_bytes=self._spool_memory, max_bytes=self._max_body)
+
+
+def present(token: str | None) -> str:
+    """Return the statement that came; without one nothing else that is odd about the request is worth telling.
+
+    Raises `VerificationFailed` (`statement.missing`).
+    """
+    if token is None:
+        raise VerificationFailed(statement_reasons.MISSING)
+    return token
 
 
 def refuse(refusal: MalformedEvidence | VerificationFailed, method: str, statement: Statement | None) -> Problem:

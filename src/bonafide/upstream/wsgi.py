@@ -11,7 +11,7 @@ from bonafide.problem import CONTENT_TYPE
 from bonafide.proof.content_digest import verify_digest
 from bonafide.reasons import request as request_reasons
 from bonafide.statement import HEADER
-from bonafide.upstream.entrance import ADMISSION, MAX_BODY_BYTES, SPOOL_MEMORY_BYTES, Entrance, refuse
+from bonafide.upstream.entrance import ADMISSION, MAX_BODY_BYTES, SPOOL_MEMORY_BYTES, Entrance, present, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -61,9 +61,8 @@ class BonafideWsgi:
         """Answer a request."""
         statement = None
         try:
-            statement = self._entrance.verify(
-                interfaces.single_field_of_environ(environ, HEADER), self._read_request(environ)
-            )
+            token = present(interfaces.single_field_of_environ(environ, HEADER))
+            statement = self._entrance.verify(token, self._read_request(environ))
             spool = None if statement.sender is None else self._read_body(environ, statement.sender.digest)
         except (MalformedEvidence, VerificationFailed) as refusal:
             problem = refuse(refusal, str(environ.get("REQUEST_METHOD", "")), statement)
