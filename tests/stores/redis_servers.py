@@ -23,6 +23,8 @@ from shutil import which
 from typing import TYPE_CHECKING, Any, Self
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -97,7 +99,7 @@ class RedisServer:
 
     def client(self, **options: Any) -> redis.Redis:
         """Return a client for the test's own questions; it waits two seconds at most."""
-        return redis.Redis(host=HOST, port=self.port, socket_timeout=2, **options)
+        return redis.Redis(host=HOST, port=self.port, socket_timeout=2, retry=Retry(NoBackoff(), 0), **options)
 
     def command(self, *words: object) -> Any:
         """Ask the server something over a connection of its own."""

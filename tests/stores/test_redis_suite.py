@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bonafide.ports import FirstUse, Scope
 from bonafide.stores.addresses import parse_address
 from bonafide.stores.redis import RedisReplayStore
 from bonafide.testing.replay_store import BIRTH, ReplayStoreSuite
 from tests.stores.redis_servers import ClusterGroup, RedisServer, SentinelGroup
+from tests.stores.redis_uses import caller_clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bonafide.ports import FirstUse, Scope
     from tests.conftest import RequireProgram
 
 AN_HOUR = 3600
@@ -46,14 +47,9 @@ class Moved:
         self._store.require_ready(now=float(BIRTH + self._shift))
 
 
-def _caller_clock(there: float, now: float) -> float:
-    del there
-    return now
-
-
 def _moved(url: str) -> Iterator[Moved]:
     address = parse_address(url)
-    opened = RedisReplayStore(address, timeout=timedelta(seconds=5), apart=timedelta(0), clock=_caller_clock)
+    opened = RedisReplayStore(address, timeout=timedelta(seconds=5), apart=timedelta(0), clock=caller_clock)
     yield Moved(opened)
     opened.close()
 

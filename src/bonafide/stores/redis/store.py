@@ -90,7 +90,7 @@ class RedisReplayStore:
         self._masters = _masters(self._address, self._dialer)
         self._servers: dict[Place, Server] = {}
         self._newest = Newest()
-        self._said: set[Place | None] = set()
+        self._said: set[tuple[Place | None, str]] = set()
 
     def remember(self, key: bytes, *, created: int, now: float) -> FirstUse:
         """Record the first use of `key`: see `bonafide.ports.ReplayStore.remember`.
@@ -112,7 +112,7 @@ class RedisReplayStore:
         if time.monotonic() > until:  # what was asked may have been replaced meanwhile
             return FirstUse.UNAVAILABLE
         if self._said:
-            self._said -= {place, None}
+            self._said = {said for said in self._said if said[0] not in {place, None}}
         return answer
 
     def require_ready(self, *, now: float) -> None:
@@ -157,9 +157,10 @@ class RedisReplayStore:
         """Say once what is wrong, by kind and without a word that a server or a URL could have put in."""
         if isinstance(problem, _MISPLACED):
             self._masters.doubt()
-        if place not in self._said:
-            self._said.add(place)
-            _log.error("the replay store at %s does not work (%s); proofs are refused", _name(place), _kind(problem))
+        kind = _kind(problem)
+        if (place, kind) not in self._said:
+            self._said = self._said | {(place, kind)}
+            _log.error("the replay store at %s does not work (%s); proofs are refused", _name(place), kind)
 
 
 def _masters(address: ReplayStoreAddress, dialer: Dialer) -> Masters:
