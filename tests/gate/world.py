@@ -101,6 +101,7 @@ class RunningGate:
     routes: str = ROUTES
     service: Service = field(init=False)
     _process: subprocess.Popen[bytes] | None = None
+    _started_before: int = 0
 
     def __post_init__(self) -> None:
         """Write the files, and start the service."""
@@ -159,6 +160,7 @@ class RunningGate:
         store = LmdbReplayStore(self.home / "state" / "replay")
         store.remember(os.urandom(32), created=int(time.time()) - 60, now=time.time() - 60)
         store.close()
+        self._started_before = self.log.read_text().count('"Started worker-') if self.log.exists() else 0
         command = [str(Path(sys.executable).with_name("bonafide")), "gate", "--config", str(self.file)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
@@ -167,13 +169,18 @@ class RunningGate:
             if self._process.poll() is not None:
                 break
             try:
-                if self.get("/ready" if ready else "/health").status == 200:
+                if self._all_started() and self.get("/ready" if ready else "/health").status == 200:
                     return
             except OSError:
                 pass
             time.sleep(0.05)
         self.stop()
         raise AssertionError(self.log.read_text())
+
+    def _all_started(self) -> bool:
+        """Tell whether every worker serves: granian loses what is signalled to one that does not yet."""
+        mine = [line for line in self.log.read_text().splitlines() if '"Started worker-' in line]
+        return len(mine) - self._started_before >= self.workers
 
     @property
     def pid(self) -> int:

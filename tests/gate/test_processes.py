@@ -1,0 +1,306 @@
+"""A gate's workers come and go, its file changes, its service falls silent; what it does not know it refuses."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import gate_world
+from tests.gate.test_gate import eventually, lines, refused
+from tests.gate.world import ROUTES, Connection, RunningGate, asked, fresh
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Making = Callable[..., RunningGate]
+
+QUICK = '[limits]\nnetwork = "1000000/minute"\ninstance = "1000000/minute"\nuser = "1000000/minute"'
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Making]:
+    made: list[RunningGate] = []
+
+    def build(**how: object) -> RunningGate:
+        running = RunningGate(home=tmp_path / f"gate{len(made)}", **{"extra": QUICK, **how})  # type: ignore[arg-type]
+        made.append(running)
+        return running
+
+    yield build
+    for running in made:
+        running.stop()
+
+
+def workers(gate: RunningGate) -> list[int]:
+    children = Path(f"/proc/{gate.pid}/task/{gate.pid}/children").read_text().split()
+    return [int(child) for child in children]
+
+
+class Stream:
+    """Good requests one after another until it is told to stop.
+
+    Asked as Nginx asks: on a connection that is kept; where that is closed without an answer, once more on a new one.
+    """
+
+    def __init__(self, gate: RunningGate) -> None:
+        self.statuses: Counter[int] = Counter()
+        self._gate = gate
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Stream:  # noqa: PYI034 - not subclassed
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        connection = Connection(self._gate.socket)
+        while not self._stop.is_set():
+            request = asked(fresh())
+            try:
+                status = connection.get("/admit", request).status
+            except (OSError, http.client.HTTPException):
+                connection.close()
+                connection = Connection(self._gate.socket)
+                status = connection.get("/admit", request).status
+            self.statuses[status] += 1
+        connection.close()
+
+
+def test_a_reload_changes_the_rules_and_loses_no_request(make: Making) -> None:
+    gate = make(workers=2)
+    gate.start()
+    assert gate.ask(asked(fresh("/new"))).status == 403
+    (gate.home / "routes.toml").write_text('[[route]]\nmatch = "/new"\n' + ROUTES)
+    before = workers(gate)
+    with Stream(gate) as stream:
+        gate.send(signal.SIGHUP)
+        eventually(lambda: not set(before) & set(workers(gate)) and len(workers(gate)) == 2)
+        eventually(lambda: gate.ask(asked(fresh("/new"))).status == 204)
+    assert stream.statuses.keys() == {204}
+    assert stream.statuses[204] > 10
+
+
+def test_a_file_that_is_not_good_changes_nothing(make: Making) -> None:
+    gate = make()
+    gate.start()
+    (gate.home / "routes.toml").write_text("[[route]]\nmatch = 1\n")
+    before = workers(gate)
+    gate.send(signal.SIGHUP)
+    eventually(lambda: [line for line in lines(gate) if "the old one stands" in line["message"]])
+    eventually(lambda: not set(before) & set(workers(gate)) and workers(gate))
+    assert gate.ask(asked(fresh())).status == 204
+
+
+def test_a_worker_that_is_killed_is_replaced_and_remembers_what_was_used(make: Making) -> None:
+    gate = make()
+    gate.start()
+    used = asked(fresh())
+    assert gate.ask(used).status == 204
+    (victim,) = workers(gate)
+    time.sleep(0.1)
+    os.kill(victim, signal.SIGKILL)
+    eventually(lambda: workers(gate) not in ([], [victim]))
+    eventually(lambda: _answers(gate))
+    refused(gate, used, "proof.replayed")
+
+
+def test_a_worker_that_starts_while_the_service_is_away_has_what_the_others_had(make: Making) -> None:
+    gate = make()
+    gate.start()
+    gate.service.down = True
+    (victim,) = workers(gate)
+    os.kill(victim, signal.SIGKILL)
+    eventually(lambda: workers(gate) not in ([], [victim]))
+    eventually(lambda: _answers(gate))
+    assert gate.ask(asked(fresh())).status == 204
+
+
+def _answers(gate: RunningGate) -> bool:
+    try:
+        return gate.get("/health").status == 200
+    except OSError:
+        return False
+
+
+def test_one_of_several_workers_asks_and_all_know(make: Making) -> None:
+    gate = make(workers=2)
+    gate.write(poll_every="5")
+    gate.start()
+    with Stream(gate) as stream:
+        eventually(lambda: stream.statuses[204] > 50)
+    assert gate.service.whole <= 2  # both may ask before either has an answer
+    assert stream.statuses.keys() == {204}
+
+
+def test_a_service_that_falls_silent_is_believed_for_as_long_as_the_file_says(make: Making) -> None:
+    gate = make()
+    gate.write(max_stale="2")
+    gate.start()
+    gate.service.down = True
+    assert gate.ask(asked(fresh())).status == 204
+    eventually(lambda: gate.get("/ready").status == 503)
+    answer = refused(gate, asked(fresh()), "store.copy_stale")
+    assert (answer.status, answer.fields["bonafide-status"]) == (403, "503")
+    assert "retry-after" in answer.fields
+    gate.service.down = False
+    eventually(lambda: gate.ask(asked(fresh())).status == 204)
+
+
+def test_a_gate_that_was_never_told_anything_admits_nobody(make: Making) -> None:
+    gate = make()
+    gate.service.down = True
+    gate.start(ready=False)
+    refused(gate, asked(fresh()), "store.copy_stale")
+    assert gate.get("/ready").status == 503
+
+
+def test_an_answer_that_was_changed_on_the_way_is_not_believed(make: Making) -> None:
+    gate = make()
+    gate.service.edit = lambda answer: answer[:-1] + ("A" if answer[-1] != "A" else "B")
+    gate.start(ready=False)
+    refused(gate, asked(fresh()), "store.copy_stale")
+    eventually(lambda: [line for line in lines(gate) if "provision.answer" in line["message"]])
+
+
+def test_an_old_answer_put_in_a_new_ones_place_does_not_lift_a_ban(make: Making) -> None:
+    gate = make()
+    gate.write(max_stale="3")
+    gate.start()
+    kept: list[str] = []
+
+    def keep(answer: str) -> str:
+        kept.append(answer)
+        return answer
+
+    gate.service.edit = keep
+    eventually(lambda: kept)
+    gate.service.edit = lambda _: kept[0]
+    gate.service.ban(gate_world.claims().instance)
+    eventually(lambda: gate.ask(asked(fresh())).status == 403)  # stale at last, because nothing newer comes
+    refused(gate, asked(fresh()), "store.copy_stale")
+
+
+def test_a_gate_that_is_asked_to_stop_stops(make: Making) -> None:
+    gate = make(workers=2)
+    gate.start()
+    children = workers(gate)
+    assert gate.stop() == 0
+    assert not [child for child in children if Path(f"/proc/{child}").exists()]
+
+
+def test_a_gate_that_was_killed_starts_again_over_its_socket(make: Making) -> None:
+    gate = make()
+    gate.start()
+    used = asked(fresh())
+    assert gate.ask(used).status == 204
+    children = workers(gate)
+    gate.kill(signal.SIGKILL)
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+    gate.start()
+    refused(gate, used, "proof.replayed")
+
+
+def test_memory_is_refused_for_more_than_one_worker(make: Making) -> None:
+    gate = make(workers=2)
+    gate.write(replay_store='"memory:"')
+    with pytest.raises(AssertionError, match=r"configuration\.store_scope"):
+        gate.start()
+
+
+def test_memory_serves_one_worker(make: Making) -> None:
+    gate = make(workers=1)
+    gate.write(replay_store='"memory:"')
+    gate.start()
+    request = asked(fresh())
+    eventually(lambda: gate.ask(asked(fresh())).status == 204)  # it vouches for proofs from six seconds after its birth
+    assert {gate.ask(request).status for _ in range(2)} & {401}
+
+
+def test_several_hosts_are_refused_a_store_of_one(make: Making) -> None:
+    gate = make()
+    gate.write(hosts="2")
+    with pytest.raises(AssertionError, match=r"configuration\.store_scope"):
+        gate.start()
+
+
+# Rates ------------------------------------------------------------------------------------------------
+
+
+def limited(make: Making, **rates: str) -> RunningGate:
+    table = "\n".join(f'{name} = "{rate}"' for name, rate in rates.items())
+    gate = make(extra=f"[limits]\n{table}")
+    gate.start()
+    return gate
+
+
+def test_an_instance_keeps_to_its_rate(make: Making) -> None:
+    gate = limited(make, instance="3/hour")
+    assert [gate.ask(asked(fresh())).status for _ in range(3)] == [204] * 3
+    answer = refused(gate, asked(fresh()), "request.rate_exceeded")
+    assert (answer.fields["bonafide-status"], answer.fields["bonafide-action"]) == ("429", "back_off")
+    assert 0 < int(answer.fields["retry-after"]) <= 3600
+
+
+def test_a_request_that_is_sent_again_eats_nobodys_share(make: Making) -> None:
+    gate = limited(make, instance="2/hour")
+    request = asked(fresh())
+    assert gate.ask(request).status == 204
+    for _ in range(3):
+        refused(gate, request, "proof.replayed")
+    assert gate.ask(asked(fresh())).status == 204
+
+
+def test_a_user_keeps_to_their_rate_on_all_their_phones(make: Making) -> None:
+    gate = limited(make, user="1/hour")
+    assert gate.ask(asked(fresh())).status == 204
+    refused(gate, asked(fresh()), "request.rate_exceeded")
+    assert gate.ask(asked(fresh(headers={"authorization": "Bearer of another"}))).status == 204
+
+
+def test_a_network_keeps_to_its_rate_whatever_it_sends(make: Making) -> None:
+    gate = limited(make, network="2/hour")
+    refused(gate, asked(fresh(), signature=None), "proof.missing")
+    refused(gate, asked(fresh(), Originalhost="evil.example"), "request.host_unknown")
+    refused(gate, asked(fresh()), "request.rate_exceeded")
+    assert gate.ask(asked(fresh(), Originaladdress="192.0.2.8")).status == 204
+
+
+# Bodies that nobody compares --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("framing", [{"Originallength": "5"}, {"Originalcoding": "chunked"}], ids=str)
+def test_a_body_that_nobody_compares_is_refused_unless_told_so(make: Making, framing: dict[str, str]) -> None:
+    gate = make()
+    gate.file.write_text(gate.file.read_text().replace('body = "checked"', 'body = "unchecked"'))
+    gate.start()
+    assert gate.ask(asked(fresh(), Originallength="0")).status == 204
+    refused(gate, asked(fresh(), **framing), "request.body_unchecked")
+    gate.file.write_text(gate.file.read_text() + "unchecked_bodies = true\n")
+    gate.send(signal.SIGHUP)
+    eventually(lambda: gate.ask(asked(fresh(), **framing)).status == 204)
+
+
+def test_a_connection_that_a_proxy_holds_open_does_not_hold_up_others(make: Making) -> None:
+    gate = make()
+    gate.start()
+    held = [Connection(gate.socket) for _ in range(8)]
+    try:
+        for connection in held:
+            connection.get("/health")
+        assert gate.ask(asked(fresh())).status == 204
+    finally:
+        for connection in held:
+            connection.close()
