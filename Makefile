@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 # The targets share two environments and one build directory: order is part of their meaning.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-mitmproxy setup-programs demo run test lint bench docs mutate format lock clean
+.PHONY: help setup setup-mitmproxy setup-programs demo run test lint bench bench-gate soak drill docs mutate format lock clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -22,10 +22,11 @@ setup-mitmproxy: setup
 	@$(ENVIRONMENT) .venv-mitmproxy requirements/mitmproxy.txt
 
 setup-programs:
-	@sh tools/programs.sh $(PYTHON) git initdb
+	@sh tools/programs.sh $(PYTHON) git initdb nginx redis-server redis-sentinel caddy haproxy softhsm2-util faketime
 
-demo: setup setup-mitmproxy  ## the rogue client takes everything; then with Bonafide, nothing
-	@$(BIN)/python examples/django_api/demo.py
+demo: setup setup-mitmproxy  ## the rogue client takes everything; then with Bonafide, nothing. ARGS=--behind-nginx
+	@case "$(ARGS)" in *nginx*) sh tools/programs.sh $(PYTHON) nginx ;; esac
+	@$(BIN)/python examples/django_api/demo.py $(ARGS)
 
 run: setup  ## leave the demo's API and console running for a look round
 	@$(BIN)/python examples/django_api/run.py
@@ -42,6 +43,15 @@ lint: setup  ## style, types, layers and the rules of the house
 
 bench: setup  ## what a request costs, against fixed yardsticks
 	@$(BIN)/python -m bench
+
+bench-gate: setup setup-programs  ## what a gate costs behind Nginx, beside what others cost
+	@$(BIN)/python -m bench.gate $(ARGS)
+
+soak: setup setup-programs  ## a million requests through Nginx, one in a hundred an attack
+	@$(BIN)/python -m soak $(ARGS)
+
+drill: setup setup-programs  ## real processes fail on purpose; each drill shows what held
+	@$(BIN)/python -m drill $(ARGS)
 
 docs: setup  ## write the generated reference pages; fails where they were out of date
 	@$(BIN)/python tools/reference.py; status=$$?; $(BIN)/python -m tools.reference_django && exit $$status

@@ -7,12 +7,14 @@ set -eu
 
 python=$1
 shift
+PATH="$PATH:/usr/sbin:/sbin"  # where Debian puts servers, and not every user looks
 packages=""
 for name in "$@"; do
     case ",${BONAFIDE_SKIP:-}," in *",$name,"*) continue ;; esac
     case $name in
         venv) "$python" -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv" ;;
         initdb) [ -n "$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || packages="$packages postgresql" ;;
+        softhsm2-util) command -v softhsm2-util >/dev/null || packages="$packages softhsm2" ;;
         *) command -v "$name" >/dev/null || packages="$packages $name" ;;
     esac
 done

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.gate.world import Answer
 
-WAIT_S = 10.0
+WAIT_S = 25.0
 
 
 @pytest.fixture(scope="module")
