@@ -31,11 +31,15 @@ DEADLINE: Final = timedelta(seconds=1)
 
 @dataclass(slots=True)
 class Stage:
-    """Use as a context manager. `start` makes the proxy from the facts; `http` and `h2` are its ports."""
+    """Use as a context manager. `start` makes the proxy from the facts; `http` and `h2` are its ports.
+
+    `gate_socket` is a real gate's; otherwise one that judges in this process answers.
+    """
 
     start: Callable[[Stage], Program]
     rules: Sequence[Mapping[str, object]] = RULES
     takes_bodies: bool = True
+    gate_socket: Path | None = None
     directory: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="bonafide-")))
     judge: JudgingGate = field(init=False)
     gate: Recorder = field(init=False)
@@ -58,7 +62,7 @@ class Stage:
     def front(self) -> Front:
         """The facts of this stage."""
         return Front(
-            gate=Address(path=str(self.gate.path)),
+            gate=Address(path=str(self.gate_socket or self.gate.path)),
             service=Service(address=Address(path=str(self.service.path)), prefix=PREFIX),
             sites=(self._site("api", HOST, self.api), self._site("other", OTHER_HOST, self.other)),
             deadline=DEADLINE,

@@ -90,8 +90,7 @@ def _compare(stage: Stage, who: str, status: int) -> None:
         assert status == 0 or 400 <= status < 600, found
         time.sleep(0.2)  # what was begun has then arrived, and is not taken for a part of the next test
     elif who == PROXY:
-        # 101: Caddy itself speaks HTTP/2 in clear text here, and nothing was asked over it.
-        assert status in {0, 101} or 400 <= status < 600, found
+        assert status == 0 or 400 <= status < 600, found
         assert stage.judge.refusals == [], found
         assert not stage.api.seen, found
     else:

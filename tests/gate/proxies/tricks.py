@@ -175,8 +175,7 @@ TRICKS: Final = (
     # The connection.
     Trick("upgrade", also(("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13"),
                           ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")), *["request.upgrade"] * 3),
-    Trick("upgrade to HTTP/2", also(("Upgrade", "h2c"), ("Connection", "Upgrade, HTTP2-Settings"), ("HTTP2-Settings", "AAMAAABkAAQAAP__")),
-          "request.upgrade", PROXY, "request.upgrade"),
+    Trick("upgrade to TLS", also(("Upgrade", "TLS/1.2"), ("Connection", "Upgrade")), *["request.upgrade"] * 3),
     Trick("admission named as of this hop", also(("Connection", "Bonafide-Admission")), ALIKE, ALIKE, ALIKE),
     Trick("signature named as of this hop", also(("Connection", "Signature")), ALIKE, "proof.missing", ALIKE),
     Trick("original named as of this hop", also(("Connection", ", ".join(ORIGINAL_HEADERS))), ALIKE, ALIKE, ALIKE),

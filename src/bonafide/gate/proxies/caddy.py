@@ -56,7 +56,11 @@ def _upstream(address: Address) -> str:
 def _service(service: Service) -> str:
     paths = "|".join(SERVICE_PATHS)
     return _SERVICE.format(
-        prefix=re.escape(service.prefix), paths=paths, max_body=MAX_SERVICE_BODY, upstream=_upstream(service.address)
+        prefix=re.escape(service.prefix),
+        paths=paths,
+        longer=_LONGER.format(max_body=MAX_SERVICE_BODY),
+        max_body=MAX_SERVICE_BODY,
+        upstream=_upstream(service.address),
     )
 
 
@@ -68,8 +72,7 @@ def _body(site: Site) -> str:
 
 def _refusal(status: int) -> str:
     document = _document(status, "{rp.header.Bonafide-Action}", "{rp.header.Bonafide-Record}")
-    challenge = "\n\t\t\t\theader WWW-Authenticate {rp.header.WWW-Authenticate}" if status == HTTPStatus.UNAUTHORIZED else ""
-    return _REFUSAL.format(status=status, document=document, challenge=challenge)
+    return _REFUSAL.format(status=status, document=document)
 
 
 def _document(status: int, action: str, record: str) -> str:
@@ -186,21 +189,23 @@ _REFUSAL: Final = """\
 			handle_response @bonafide_{status} {{
 				header Content-Type application/problem+json
 				header Cache-Control no-store
-				header Bonafide-Action {{rp.header.Bonafide-Action}}
-				header Bonafide-Record {{rp.header.Bonafide-Record}}
-				header Retry-After {{rp.header.Retry-After}}{challenge}
+				copy_response_headers {{
+					include Bonafide-Action Bonafide-Record Retry-After WWW-Authenticate
+				}}
 				respond `{document}` {status}
 			}}"""
 
 _SERVICE: Final = """\
 		# What the service says to the public, spelled plainly. What it tells gates is not among it.
 		map {{http.request.orig_uri}} {{bonafide_service_path}} {{
-			"~^{prefix}/(?:{paths})(?:\\\\?|$)" public
+			"~^{prefix}/(?:{paths})(?:\\?|$)" public
 			"~^{prefix}/" hidden
 			default none
 		}}
 		@bonafide_service expression `{{bonafide_service_path}} == "public"`
 		handle @bonafide_service {{
+			@bonafide_longer_still expression {longer}
+			error @bonafide_longer_still 413
 			request_body {{
 				max_size {max_body}
 			}}
@@ -217,10 +222,16 @@ _SERVICE: Final = """\
 		respond @bonafide_hidden 404
 """
 
-_MAX_BODY: Final = """\
-		request_body {{
-			max_size {max_body}
-		}}
+_LONGER: Final = (
+    '`{{http.request.header.Content-Length}} != "" && int({{http.request.header.Content-Length}}) > {max_body}`'
+)
+
+_MAX_BODY: Final = f"""\
+		@bonafide_longer expression {_LONGER}
+		error @bonafide_longer 413
+		request_body {{{{
+			max_size {{max_body}}
+		}}}}
 """
 
 _NO_BODY: Final = """\
@@ -228,4 +239,6 @@ _NO_BODY: Final = """\
 		request_body {
 			max_size 1
 		}
+		@bonafide_body expression `{http.request.body} != ""`
+		error @bonafide_body 413
 """

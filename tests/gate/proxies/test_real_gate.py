@@ -1,0 +1,130 @@
+"""The whole front: a real proxy, a real gate over its socket, and an API that verifies what the gate said."""
+
+from __future__ import annotations
+
+import signal
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bonafide import statement
+from bonafide.http import HttpRequest, Origin
+from tests.gate.proxies.judging import HOST, having, without
+from tests.gate.proxies.stage import Stage
+from tests.gate.proxies.starting import STARTS
+from tests.gate.proxies.wire import Message
+from tests.gate.world import RunningGate, fresh
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import RequireProgram
+
+RULES = ({"match": "/api/**", "max_body": "64KiB"},)
+ROUTES = '[[route]]\nmatch = "/api/**"\nmax_body = "64KiB"\n'
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGate]:
+    running = RunningGate(home=tmp_path_factory.mktemp("gate") / "home", routes=ROUTES)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module", params=STARTS)
+def running(request: pytest.FixtureRequest, gate: RunningGate, require_program: RequireProgram) -> Iterator[Stage]:
+    start, apt = STARTS[request.param]
+    program = require_program(request.param, apt=apt)
+    with Stage(lambda stage: start(stage, program), rules=RULES, gate_socket=gate.socket) as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(running: Stage) -> Stage:
+    running.forget()
+    return running
+
+
+def sent(request: HttpRequest, body: bytes = b"") -> Message:
+    """Return a request as it stands on the wire."""
+    lines = tuple((name.title(), value) for name, value in request.headers.items())
+    length = (("Content-Length", str(len(body))),) if body else ()
+    return Message(f"{request.method} {request.target} HTTP/1.1", (("Host", HOST), *lines, *length), body)
+
+
+def test_admission_that_arrives_is_about_the_request_that_arrives(stage: Stage, gate: RunningGate) -> None:
+    assert stage.ask(sent(fresh("/api/a%20b?x=1&y=%2f"))).status == 200
+    (got,) = stage.api.seen
+    arrived = HttpRequest(
+        method=got.method,
+        origin=Origin(scheme="https", authority=got.one("Host")),
+        target=got.target,
+        headers={name.lower(): value for name, value in got.headers},
+    )
+    said = statement.verify(
+        got.one("Bonafide-Admission"), keys=[gate.admission_key], request=arrived, now=datetime.now(UTC)
+    )
+    assert said.sender is not None
+    assert said.sender.app == "shop"
+
+
+def test_what_is_sent_again_is_refused_with_a_record_and_an_action(stage: Stage) -> None:
+    message = sent(fresh())
+    assert [stage.ask(message).status for _ in range(2)] == [200, 401]
+    again = stage.ask(message)
+    assert again.one("Bonafide-Action") == "sign_again"
+    assert len(again.one("Bonafide-Record")) >= 22
+    assert again.one("WWW-Authenticate").startswith("ClientAttestation ")
+    assert again.one("Content-Type") == "application/problem+json"
+    assert len(stage.api.seen) == 1
+
+
+@pytest.mark.parametrize("field", ["oauth-client-attestation", "authorization", "signature", "content-digest"])
+def test_field_that_comes_twice_is_refused_by_somebody(stage: Stage, field: str) -> None:
+    message = sent(fresh())
+    for extra in (message.one(field), "x"):
+        assert stage.ask(having(message, (field.title(), extra))).status in {400, 401}
+    assert not stage.api.seen
+
+
+def test_cookie_in_two_fields_reaches_the_api_in_one_or_not_at_all(stage: Stage) -> None:
+    message = sent(fresh(headers={"cookie": "a=1; b=2"}))
+    stage.ask(having(without(message, "cookie"), ("Cookie", "a=1"), ("Cookie", "b=2")))
+    assert [got.all("Cookie") for got in stage.api.seen] in ([["a=1; b=2"]], [])
+
+
+def test_fields_as_large_as_the_core_takes_pass_the_whole_way(stage: Stage) -> None:
+    assert stage.ask(sent(fresh(headers={"cookie": "c=" + "x" * 8000}))).status == 200
+
+
+def test_gate_that_stands_still_is_503_in_time_and_serves_again(stage: Stage, gate: RunningGate) -> None:
+    assert stage.ask(sent(fresh())).status == 200
+    children = [gate.pid, *_children(gate.pid)]
+    for process in children:
+        _signal(process, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        answer = stage.ask(sent(fresh()))
+        assert time.monotonic() - began < 3
+        assert (answer.status, answer.one("Bonafide-Action")) == (503, "back_off")
+    finally:
+        for process in children:
+            _signal(process, signal.SIGCONT)
+    ends = time.monotonic() + 2
+    while stage.ask(sent(fresh())).status != 200:
+        assert time.monotonic() < ends
+
+
+def _children(pid: int) -> list[int]:
+    from pathlib import Path
+
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    import os
+
+    os.kill(pid, number)
