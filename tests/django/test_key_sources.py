@@ -98,6 +98,13 @@ def test_the_challenge_key_is_made_once_and_private(sources: KeySources, tmp_pat
     assert KeySources(settings(tmp_path)).challenge_key() == key
 
 
+def test_the_ramp_key_is_one_on_all_hosts_and_is_no_challenge_key(sources: KeySources, tmp_path: Path) -> None:
+    key = sources.ramp_key()
+    assert len(key) == 32
+    assert key == KeySources(settings(tmp_path)).ramp_key()
+    assert key != sources.challenge_key().secret
+
+
 def test_a_challenge_key_that_was_cut_short_is_refused(sources: KeySources, tmp_path: Path) -> None:
     sources.challenge_key()
     file = tmp_path / "keys" / "test" / "challenge.key"

@@ -21,7 +21,7 @@ from django.db.models import Q
 
 from bonafide import provision
 from bonafide.codec import jwk
-from bonafide.django import bans, directory, openings, revisions, rollout
+from bonafide.django import bans, directory, openings, revisions
 from bonafide.django.models import AuditEvent, AuditKind, RegisteredGate, Revision
 from bonafide.errors import MalformedEvidence, Misuse, VerificationFailed
 from bonafide.keys import PublishedKey
@@ -208,7 +208,7 @@ class Provisions:
                 revoked_instances=known.revocations.instances,
                 revoked_jkts=known.revocations.jkts,
                 openings=known.openings,
-                ramp_key=rollout.ramp_key(),
+                ramp_key=self._keys.ramp_key(),
             )
             held = self._serialised[audience] = (fingerprint, provision.serialise(state))
         return held[1]

@@ -6,6 +6,7 @@ are comes with every question, because the console may add one at any time.
 
 from __future__ import annotations
 
+import hmac
 import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -85,6 +86,10 @@ class KeySources:
     def challenge_key(self) -> ChallengeKey:
         """Return the key of the challenges, made on the first run, which all hosts share."""
         return self._challenge.current()
+
+    def ramp_key(self) -> bytes:
+        """Return the key of rehearsals' buckets, 32 octets, which gates are told: the same on all hosts."""
+        return hmac.digest(self._challenge.current().secret, b"bonafide ramp", "sha256")
 
 
 class GateKeys:

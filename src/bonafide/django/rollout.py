@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def ramp_key() -> bytes:
-    """Return the key of the ramp's buckets, 32 octets; gates are told it, so that they pick the same clients."""
+    """Return the key of the ramp's buckets in this project, 32 octets: the same on all its hosts."""
     return salted_hmac("bonafide.rollout", "ramp", algorithm="sha256").digest()
 
 
