@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from datetime import timedelta
 from pathlib import Path
@@ -219,6 +220,13 @@ def test_a_file_that_cannot_be_read_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         config.load(tmp_path / "absent.toml")
     assert refusal.value.reason is reasons.SETTING_MALFORMED
+
+
+def test_every_key_is_on_its_page(root: Path) -> None:
+    page = (root / "docs" / "reference" / "gate.md").read_text()
+    top, limits, upstreams = page.split("`[limits]`")[0], *page.split("`[limits]`")[1].split("`[[upstream]]`")
+    for part, keys in ((top, config.KEYS), (limits, config.LIMITS), (upstreams, config.UPSTREAM)):
+        assert set(re.findall(r"^\| `([a-z_]+)` \|", part, re.MULTILINE)) == keys.keys()
 
 
 # The snapshot -----------------------------------------------------------------------------------------

@@ -140,8 +140,8 @@ def parse(text: str, *, base: Path, read: Callable[[Path], str] = read_file) -> 
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(reasons.SETTING_MALFORMED, f"not TOML: {error}") from None
     upstreams, limits = document.pop("upstream", []), document.pop("limits", {})
-    values = _read_keys(document, _KEYS, "the gate's file")
-    values["limits"] = Limits(**_read_keys(limits, _LIMITS, "[limits]"))
+    values = _read_keys(document, KEYS, "the gate's file")
+    values["limits"] = Limits(**_read_keys(limits, LIMITS, "[limits]"))
     values["upstreams"] = _upstreams(upstreams, base, read)
     values["key_file"] = base / values.get("key_file", "gate.key")
     values["state_dir"] = base / values.get("state_dir", "state")
@@ -169,7 +169,7 @@ def _upstreams(entries: object, base: Path, read: Callable[[Path], str]) -> tupl
         _refuse("there is no [[upstream]]")
     upstreams = []
     for entry in entries:
-        values = _read_keys(entry, _UPSTREAM, "[[upstream]]")
+        values = _read_keys(entry, UPSTREAM, "[[upstream]]")
         missing = sorted({"name", "origins", "routes", "key_file", "body"} - values.keys())
         if missing:
             _refuse(f"[[upstream]] {missing[0]} is missing")
@@ -261,7 +261,7 @@ def _rate(value: object) -> str | None:
     return str(value)
 
 
-_KEYS: Final[Mapping[str, Callable[[Any], object]]] = {
+KEYS: Final[Mapping[str, Callable[[Any], object]]] = {
     "name": _matching(_NAME),
     "listen": _matching(_LISTEN),
     "workers": _whole(1, 256),
@@ -281,13 +281,13 @@ _KEYS: Final[Mapping[str, Callable[[Any], object]]] = {
     "poll_every": _seconds(0.1, 60),
     "max_stale": _seconds(1, 3600),
 }
-_LIMITS: Final[Mapping[str, Callable[[Any], object]]] = {
+LIMITS: Final[Mapping[str, Callable[[Any], object]]] = {
     "store": _text,
     "instance": _rate,
     "network": _rate,
     "user": _rate,
 }
-_UPSTREAM: Final[Mapping[str, Callable[[Any], object]]] = {
+UPSTREAM: Final[Mapping[str, Callable[[Any], object]]] = {
     "name": _matching(_NAME),
     "origins": _listed(_text),
     "routes": _text,
