@@ -17,7 +17,7 @@ from bonafide.cli import managed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-COMMANDS: Final = ("verify", "curl", "serve", "gate", "nginx", "managed")
+COMMANDS: Final = ("verify", "curl", "serve", "gate", "nginx", "check", "managed")
 """The modules of this package that add subcommands, in the order of the help text."""
 
 MISUSE: Final = 2
