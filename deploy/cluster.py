@@ -215,9 +215,12 @@ class Cluster:
     # Phones ---------------------------------------------------------------------------------------
 
     def transport(self, gate: int | Callable[[], int] = 0) -> Loopback:
-        """Return what carries requests for the API's origin to a gate machine, as name service would."""
+        """Return what carries requests for the API's origin to a gate machine, as a load balancer would.
+
+        A request's extension "gate" says another one.
+        """
         pick = gate if callable(gate) else lambda: gate
-        return Loopback(lambda: self.gates[pick()].port)
+        return Loopback(lambda request: self.gates[request.extensions.get("gate", pick())].port)
 
     def phone(self, gate: int | Callable[[], int] = 0, **options: Any) -> AppClient:
         """Return the app on a software iPhone that has not enrolled yet; it reaches everything by this machine."""
@@ -245,13 +248,13 @@ class Cluster:
 class Loopback(httpx.BaseTransport):
     """Carries requests to a port of loopback and leaves everything else of them as it is: target, Host, fields."""
 
-    def __init__(self, port: Callable[[], int]) -> None:
+    def __init__(self, port: Callable[[httpx.Request], int]) -> None:
         self._port = port
         self._inner = httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=16, keepalive_expiry=2))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send it there."""
-        url = httpx.URL(scheme="http", host=HOST, port=self._port(), raw_path=request.url.raw_path)
+        url = httpx.URL(scheme="http", host=HOST, port=self._port(request), raw_path=request.url.raw_path)
         moved = httpx.Request(
             request.method, url, headers=request.headers, stream=request.stream, extensions=request.extensions
         )

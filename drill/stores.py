@@ -1,0 +1,195 @@
+"""The replay store is killed, silent, emptied, failed over, or full."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final, cast
+
+from deploy.processes import Failed, run
+from drill.load import STEADY
+from drill.world import World, drill
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from deploy.cluster import RedisServers
+    from drill.load import Load
+    from tests.stores.redis_servers import ClusterGroup, RedisServer, SentinelGroup
+
+AWAY_S: Final = 3.0
+AHEAD_S: Final = 1.2
+DISK_BYTES: Final = 8 * 2**20
+BORN_AGAIN_S: Final = 12.0
+"""A store that was emptied fences what was created until 8 s after its birth; a phone's clock is up to 1 s late."""
+
+ONLY: Final = (2,)
+"""The gate with a store of its own: what it admits, no other gate would know."""
+
+
+def single(world: World) -> RedisServer:
+    """Return the one server that the gates use between drills."""
+    return cast("RedisServer", world.cluster.redis)
+
+
+def claim_refused(world: World, load: Load, begin: float, end: float) -> None:
+    """Claim that with the store away nothing was admitted, and that every refusal came in good time."""
+    sent = load.between(begin, end)
+    world.told.none("admitted while the store was away", sum(each.good for each in sent), of=len(sent))
+    slowest = max((each.answered_at - each.at for each in sent), default=None)
+    world.told.within("the slowest refusal of them came", slowest, 2.0)
+
+
+@drill
+def redis_killed(world: World) -> None:
+    """Redis is killed (SIGKILL), and comes back empty after three seconds."""
+    redis = single(world)
+    with world.load() as load:
+        redis.kill()
+        away = time.monotonic()
+        time.sleep(AWAY_S)
+        claim_refused(world, load, away + 0.5, time.monotonic() - 0.5)
+        redis.start()
+        back = load.back_after(time.monotonic())
+        world.told.within("good traffic back after the restart, the fence of a new store included,", back, BORN_AGAIN_S)
+
+
+@drill
+def redis_paused(world: World) -> None:
+    """Redis stands still (SIGSTOP) for three seconds, and goes on (SIGCONT)."""
+    redis = single(world)
+    with world.load() as load:
+        redis.pause()
+        away = time.monotonic()
+        time.sleep(AWAY_S)
+        claim_refused(world, load, away + 0.5, time.monotonic() - 0.5)
+        mended = time.monotonic()
+        redis.resume()
+        world.told.within("good traffic back after SIGCONT", load.back_after(mended), 2.0)
+
+
+@drill
+def redis_emptied(world: World) -> None:
+    """Somebody types FLUSHALL."""
+    redis = single(world)
+    with world.load() as load:
+        emptied = time.monotonic()
+        redis.command("FLUSHALL")
+        # The last answers from before may still come in: a fence shows first as a refusal.
+        time.sleep(1)
+        back = load.back_after(emptied)
+        world.told.within("good traffic back, the fence of an emptied store included,", back, BORN_AGAIN_S)
+
+
+@contextmanager
+def another_store(world: World, store: str) -> Iterator[RedisServers]:
+    """Have all gates use another form of Redis, and go back to the one server afterwards."""
+    servers = world.cluster.start_redis(store)
+    world.cluster.use_store(servers.url)
+    try:
+        yield servers
+    finally:
+        world.cluster.use_store(single(world).url)
+        servers.stop()
+
+
+@drill
+def sentinel_failover(world: World) -> None:
+    """The master is killed after its replicas lost touch: the one that takes its place has not seen the last writes."""
+    with another_store(world, "sentinel") as servers, world.load() as load:
+        group = cast("SentinelGroup", servers)
+        old = group.master
+        replicas = [server for server in group.servers if server is not old]
+        lost = kill_ahead_of(world, old, replicas)
+        killed = time.monotonic()
+        new = group.wait_for_another_master(old)
+        world.told.note(f"{new.port} is master {time.monotonic() - killed:.2f} s after the kill")
+        world.told.claim("first uses that the successor has not seen", lost, held=lost > 0)
+        back = load.back_after(killed)
+        world.told.within("good traffic back after the kill, the successor's fence included,", back, 10.0)
+
+
+@drill
+def cluster_node_lost(world: World) -> None:
+    """One of the three masters of a Redis cluster is killed, ahead of its replica, which takes its slots."""
+    with another_store(world, "cluster") as servers, world.load() as load:
+        group = cast("ClusterGroup", servers)
+        old = group.master_of(0)
+        lost = kill_ahead_of(world, old, [server for server in group.servers if server is not old])
+        killed = time.monotonic()
+        back = load.back_after(killed, steady=3 * STEADY)
+        world.told.note(f"slots of {old.port} are at {group.master_of(0).port}")
+        world.told.claim("first uses that the successor has not seen", lost, held=lost > 0)
+        world.told.within("good traffic back after the kill, the successor's fence included,", back, BORN_AGAIN_S)
+
+
+def kill_ahead_of(world: World, master: RedisServer, others: list[RedisServer]) -> int:
+    """Cut a master's replicas off, let it go on for a moment, and kill it; return how many keys it was ahead.
+
+    A replica that says a password to a master without one is turned away, and comes back in vain.
+    """
+    replicas = [each for each in others if each.client().info("replication").get("master_port") == master.port]
+    for replica in replicas:
+        replica.command("CONFIG", "SET", "masterauth", "wrong")
+    master.command("CLIENT", "KILL", "TYPE", "replica")
+    time.sleep(AHEAD_S)
+    ahead = int(master.command("DBSIZE")) - max(int(replica.command("DBSIZE")) for replica in replicas)
+    master.kill()
+    for replica in replicas:
+        replica.command("CONFIG", "SET", "masterauth", "")
+    world.told.note(f"{master.port} is killed, {ahead} keys ahead of its replicas")
+    return ahead
+
+
+@drill
+def lmdb_disk_full(world: World) -> None:
+    """The disk under a gate's state directory, its LMDB store included, is full for three seconds."""
+    machine = world.cluster.gates[ONLY[0]]
+    with small_disk(machine.directory / "disk") as disk:
+        machine.settings = {**machine.settings, "state_dir": str(disk / "state")}
+        machine.replay_store = f"lmdb:{disk / 'state' / 'replay'}"
+        machine.write()
+        machine.gate.restart()
+        try:
+            with world.load(gates=ONLY, enrols=False) as load:
+                filler = fill(disk)
+                full = time.monotonic()
+                time.sleep(AWAY_S)
+                sent = load.between(full + 0.5, time.monotonic())
+                world.told.note(
+                    f"{sum(each.good for each in sent)} of {len(sent)} good requests while the disk was full"
+                )
+                mended = time.monotonic()
+                filler.unlink()
+                world.told.within("good traffic back after space was made", load.back_after(mended), 2.0)
+        finally:
+            machine.gate.stop()
+            machine.settings = {key: value for key, value in machine.settings.items() if key != "state_dir"}
+            machine.replay_store = single(world).url
+            machine.write()
+            machine.gate.start()
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[Path]:
+    """Mount a file system of a few megabytes. Raises `Failed` where that is not allowed."""
+    if os.geteuid() != 0:
+        message = "a full disk needs root: it mounts a small file system"
+        raise Failed(message)
+    place.mkdir()
+    run("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0700", "tmpfs", place)
+    try:
+        yield place
+    finally:
+        run("umount", "--lazy", place)
+
+
+def fill(disk: Path) -> Path:
+    """Write a file until there is no space left; return it."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    return filler
