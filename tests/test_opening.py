@@ -113,10 +113,14 @@ def test_a_whole_day_is_signed_and_taken() -> None:
     assert verified(opening.issue(day, service_key=KEY)) == day
 
 
-@pytest.mark.parametrize("name", ["because", "by", "route"])
-def test_an_opening_without_a_cause_is_not_signed(name: str) -> None:
+@pytest.mark.parametrize(
+    "opened",
+    [replace(OPENED, because=" "), replace(OPENED, by=""), replace(OPENED, route="")],
+    ids=["because", "by", "route"],
+)
+def test_an_opening_without_a_cause_is_not_signed(opened: Opening) -> None:
     with pytest.raises(BonafideError) as refusal:
-        opening.issue(replace(OPENED, **{name: " "}), service_key=KEY)
+        opening.issue(opened, service_key=KEY)
     assert refusal.value.reason is reasons.WITHOUT_CAUSE
 
 

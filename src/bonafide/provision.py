@@ -132,10 +132,10 @@ def parse_ask(token: str) -> Ask:
         body = json.parse_object(jws.payload, max_bytes=MAX_ASK_BYTES)
         issued_at = _time(body.pop("iat"))
         gate, issuer, environment, ask_id, have = _texts(body, _ASK_TEXTS)
-        if jws.header != {"alg": "ES256", "typ": ASK_TYPE}:
-            raise TypeError
     except (KeyError, TypeError, ValueError, OverflowError, OSError, MalformedEvidence):
         raise MalformedEvidence(reasons.ASK_MALFORMED) from None
+    if jws.header != {"alg": "ES256", "typ": ASK_TYPE}:
+        raise MalformedEvidence(reasons.ASK_MALFORMED, "header")
     return Ask(gate=gate, issuer=issuer, environment=environment, id=ask_id, have=have, issued_at=issued_at, jws=jws)
 
 
