@@ -35,3 +35,5 @@ BONAFIDE = {
     "ROUTES": ROUTES,
     "REVOCATIONS_EVERY": 0,
 }
+if "BONAFIDE_TEST_SEALING_KEY" in os.environ:
+    BONAFIDE |= {"KEY_STORAGE": "database", "SEALING_KEY": {"file": os.environ["BONAFIDE_TEST_SEALING_KEY"]}}

@@ -58,30 +58,56 @@ class Database:
         return connections[self.alias].vendor
 
 
+class PostgresqlServer:
+    """A PostgreSQL server of this test run, on a unix socket only. `place` is the socket's directory."""
+
+    def __init__(self, require_program: RequireProgram, *settings: str) -> None:
+        """Make its data directory. `settings` are further ones of the server."""
+        initdb = require_program("initdb", apt="postgresql")
+        self._server = require_program("postgres", apt="postgresql")
+        self.place = Path(tempfile.mkdtemp(prefix="bonafide-postgresql-"))
+        self._owner: dict[str, Any] = {}
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            self._owner = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+            shutil.chown(self.place, "nobody", "nogroup")
+        self._data = str(self.place / "data")
+        options = ["--auth=trust", f"--username={USER}", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+        subprocess.run(
+            [initdb, *options, "-D", self._data], check=True, capture_output=True, cwd=self.place, **self._owner
+        )
+        self._settings = ["listen_addresses=", f"unix_socket_directories={self.place}", "fsync=off", *settings]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        command: list[str | Path] = [self._server, "-D", self._data]
+        command += [part for setting in self._settings for part in ("-c", setting)]
+        with (self.place / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=self.place, stderr=log, **self._owner)
+        _wait_until_it_answers(self.place)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT is a fast shutdown, which does not wait for clients; SIGQUIT is a crash."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(_START_SECONDS)
+            self._process = None
+
+    def remove(self) -> None:
+        """Stop it, and remove what it wrote."""
+        self.stop()
+        shutil.rmtree(self.place)
+
+
 @pytest.fixture(scope="session")
 def postgresql(require_program: RequireProgram) -> Iterator[str]:
-    """Start a PostgreSQL server of this test run, on a unix socket only, and yield the socket's directory."""
-    initdb = require_program("initdb", apt="postgresql")
-    server = require_program("postgres", apt="postgresql")
-    place = Path(tempfile.mkdtemp(prefix="bonafide-postgresql-"))
-    owner: dict[str, Any] = {}
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        owner = {"user": "nobody", "group": "nogroup", "extra_groups": []}
-        shutil.chown(place, "nobody", "nogroup")
+    """Start the PostgreSQL of this test run, and yield its socket's directory."""
+    server = PostgresqlServer(require_program, "max_connections=200")
     try:
-        data = str(place / "data")
-        options = ["--auth=trust", f"--username={USER}", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
-        subprocess.run([initdb, *options, "-D", data], check=True, capture_output=True, cwd=place, **owner)
-        settings = ["listen_addresses=", f"unix_socket_directories={place}", "fsync=off", "max_connections=200"]
-        command: list[str | Path] = [server, "-D", data, *(part for setting in settings for part in ("-c", setting))]
-        with (place / "log").open("wb") as log, subprocess.Popen(command, cwd=place, stderr=log, **owner) as process:
-            try:
-                _wait_until_it_answers(place)
-                yield str(place)
-            finally:
-                process.send_signal(signal.SIGINT)  # a fast shutdown: it does not wait for clients
+        server.start()
+        yield str(server.place)
     finally:
-        shutil.rmtree(place)
+        server.remove()
 
 
 def _wait_until_it_answers(place: Path) -> None:

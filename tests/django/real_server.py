@@ -116,8 +116,13 @@ class RealServer:
         }
 
     def manage(self, *arguments: str) -> None:
+        self.output(*arguments)
+
+    def output(self, *arguments: str) -> str:
+        """Run a command of Django's, and return what it printed."""
         command = [sys.executable, "-m", "django", *arguments]
-        subprocess.run(command, cwd=ROOT, env=self.environment(), check=True, capture_output=True)
+        run = subprocess.run(command, cwd=ROOT, env=self.environment(), check=True, capture_output=True, text=True)
+        return run.stdout
 
     def phone(self) -> AppClient:
         """Return a client on a phone of its own that has enrolled."""

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bonafide.django.databases import SQLITE_OPTIONS
+from bonafide.django.databases import POSTGRESQL, SQLITE_OPTIONS
 
 SECRET_KEY = "a key of the tests"
 USE_TZ = True
@@ -63,9 +63,9 @@ DATABASES: dict[str, dict[str, Any]] = {
         "TEST": {"NAME": str(_FILES / "test.sqlite3")},
     }
 }
+UNPOOLED = {"ENGINE": "django.db.backends.postgresql"}
 if "BONAFIDE_TEST_POSTGRESQL" in os.environ:
-    DATABASES["default"] = {
-        "ENGINE": "django.db.backends.postgresql",
+    DATABASES["default"] = (POSTGRESQL if "BONAFIDE_TEST_POOLED" in os.environ else UNPOOLED) | {
         "HOST": os.environ["BONAFIDE_TEST_POSTGRESQL"],
         "NAME": os.environ["BONAFIDE_TEST_POSTGRESQL_NAME"],
         "USER": "bonafide",
