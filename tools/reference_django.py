@@ -22,6 +22,7 @@ import django
 from django.core.management import BaseCommand
 
 from bonafide import cli
+from bonafide.cli import managed
 from tools.reference import GENERATED, ROOT, write
 from tools.reference_checks import checks_page
 
@@ -175,6 +176,10 @@ def options() -> Mapping[str, frozenset[str]]:
     found = dict(_options_of(_bonafide(), "bonafide"))
     for name in manage_commands():
         found |= dict(_options_of(_manage_command(name).create_parser("manage.py", name), f"manage.py {name}"))
+    for name, (managed_name, _) in managed.COMMANDS.items():  # `bonafide keys` is `manage.py bonafide_keys`
+        own = found[f"bonafide {name}"]
+        same = _options_of(_manage_command(managed_name).create_parser("bonafide", name), f"bonafide {name}")
+        found |= {path: options | own for path, options in same}
     return found
 
 
