@@ -45,7 +45,7 @@ def eventually(told: Callable[[], object], what: str, *, patience_s: float = PAT
     """Wait until `told()` is true; fail with `what` where it never is."""
     end = time.monotonic() + patience_s
     while time.monotonic() < end:
-        with suppress(redis.RedisError, OSError):
+        with suppress(redis.RedisError, OSError, LookupError):
             if told():
                 return
         time.sleep(0.02)
@@ -117,7 +117,11 @@ class RedisServer:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        eventually(self._answers, f"redis-server on port {self.port}")
+        try:
+            eventually(self._answers, f"redis-server on port {self.port}")
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def _arguments(self) -> list[str]:
@@ -169,6 +173,12 @@ class RedisServer:
         """Let a stopped process go on."""
         os.kill(self.pid, signal.SIGCONT)
 
+    def cut_off_replicas(self, *replicas: RedisServer) -> None:
+        """Stop these replicas, and drop what is on its way to them: what is written from now on, they lack."""
+        for replica in replicas:
+            replica.pause()
+        self.command("CLIENT", "KILL", "TYPE", "replica")
+
     def restart(self) -> None:
         """Kill the process and start another one in its place."""
         self.kill()
@@ -179,6 +189,36 @@ class RedisServer:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+
+class ClockedServer(RedisServer):
+    """A server whose clock is off by as much as it is told; wants Debian's `faketime`.
+
+    jemalloc reads the clock before libfaketime is ready for it, so the server gets the C library's allocator.
+    """
+
+    def __init__(self, directory: Path, *, options: Mapping[str, str] | None = None) -> None:
+        library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+        self._offset = Path(directory) / "offset"
+        environment = {
+            "LD_PRELOAD": f"{library} libc.so.6",
+            "FAKETIME_TIMESTAMP_FILE": str(self._offset),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        super().__init__(directory, options=options, environment=environment)
+
+    def start(self) -> Self:
+        """As `RedisServer.start`, with a clock that is right."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.set_clock(0)
+        return super().start()
+
+    def set_clock(self, offset_s: int) -> None:
+        """Let the clock be so many seconds ahead of the machine's."""
+        beside = self._offset.with_suffix(".new")
+        beside.write_text(f"{offset_s:+d}\n")
+        beside.replace(self._offset)
 
 
 class Sentinel(RedisServer):
