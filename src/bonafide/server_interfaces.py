@@ -31,6 +31,7 @@ CLIENT_HEADERS_REFUSED: Final = "bonafide-"
 _REFUSED_OCTETS: Final = CLIENT_HEADERS_REFUSED.encode()
 _REFUSED_KEYS: Final = "HTTP_BONAFIDE_"
 _RAW_TARGETS: Final = ("RAW_URI", "REQUEST_URI")  # gunicorn; uWSGI, mod_wsgi, Werkzeug. No header is called so.
+_MAX_LENGTH_DIGITS: Final = 15  # a petabyte; Python refuses to read numbers of thousands of digits
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 Fields = list[tuple[bytes, bytes]]
@@ -139,7 +140,7 @@ def announced_length(length: str, coding: str | None, *, decoded: bool) -> int |
     """
     if coding is not None and (length or coding.lower() != "chunked" or not decoded):
         raise MalformedEvidence(reasons.BODY_FRAMING, "Transfer-Encoding")
-    if length and not (length.isascii() and length.isdecimal()):
+    if length and not (length.isascii() and length.isdecimal() and len(length) <= _MAX_LENGTH_DIGITS):
         raise MalformedEvidence(reasons.BODY_FRAMING, "Content-Length")
     if length:
         return int(length)

@@ -405,6 +405,27 @@ def test_the_services_own_endpoints_need_no_gate(gate: Gate, bonafide_client: Ap
     assert bonafide_client.device.keychain.enrolled is not None  # the fixture enrols with the gate in place
 
 
+class Detour:
+    """A middleware behind ours that leads a request of the service to the project's views."""
+
+    def __init__(self, get_response: Callable[[Any], Any]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: Any) -> HttpResponse:
+        request.path_info = "/api/echo"
+        response: HttpResponse = self._get_response(request)
+        return response
+
+
+def test_request_that_was_to_need_no_gate_reaches_no_other_view_though_everything_observes(
+    settings: Any, gate: Gate
+) -> None:
+    rule(settings, mode="observe")
+    settings.MIDDLEWARE = [settings.MIDDLEWARE[0], f"{Detour.__module__}.{Detour.__qualname__}"]
+    assert reason(send_wsgi(unsigned(path="/bonafide/v1/jwks.json"))) == "route.not_listed"
+    assert RUNS == []
+
+
 def test_credential_is_bound_to_whom_the_gate_names(
     settings: Any, gate: Gate, bonafide_client: AppClient, send: Send
 ) -> None:

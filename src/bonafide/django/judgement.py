@@ -146,6 +146,7 @@ class Judgement:
 
     def refuse_detour(self) -> HttpResponse | None:
         """Refuse a request that was let through as the service's own, and was then led to another view."""
+        self._past_gate = self.runtime.is_behind_gate  # no gate spoke for it: it was to need none
         return self._refuse(Denied(route_reasons.NOT_LISTED, "the URLconf changed after admission"))
 
     def _refuse(self, denied: Denied) -> HttpResponse | None:
