@@ -209,3 +209,13 @@ def test_a_key_of_another_size_signs_nothing(key: bytes) -> None:
 def test_whatever_stands_in_the_header_only_our_refusals_come_out(token: str) -> None:
     with pytest.raises((MalformedEvidence, VerificationFailed)):
         statement.verify(token, keys=[KEY], request=REQUEST, now=NOW)
+
+
+def test_one_issuer_speaks_of_each_sender_as_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statement, "MAX_SPELT", 2)
+    issuer = statement.Issuer(KEY)
+    senders = [replace(SENDER, instance=f"instance-{number}") for number in range(5)]
+    for sender in [*senders, *senders, replace(senders[0])]:
+        token = issuer.issue(replace(SAID, sender=sender))
+        assert token == statement.issue(replace(SAID, sender=sender), key=KEY)
+        assert statement.verify(token, keys=[KEY], request=REQUEST, now=NOW).sender == sender

@@ -13,10 +13,11 @@ import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Final
 
 from bonafide.codec import base64url, json
-from bonafide.codec.jose import parse_jws, sign_hs256, verify_hs256
+from bonafide.codec.jose import parse_jws, verify_hs256
 from bonafide.errors import MalformedEvidence, Misuse, VerificationFailed
 from bonafide.proof.http_signature import CLIENT_ATTESTATION
 from bonafide.reasons import jose as jose_reasons
@@ -98,34 +99,62 @@ def issue(statement: Statement, *, key: bytes) -> str:
 
     Raises `Misuse` (`jose.key_unfit`).
     """
-    if len(key) != KEY_OCTETS:
-        raise Misuse(jose_reasons.KEY_UNFIT, "not 32 octets")
-    body: dict[str, object] = {
-        "admitted": statement.sender is not None,
-        "method": statement.method,
-        "authority": statement.authority,
-        "target": statement.target,
-        "route": statement.route,
-        "client": statement.client,
-        "record": statement.record,
-        "iat": int(statement.issued_at.timestamp()),
-    }
-    sender = statement.sender
-    if sender is not None:
-        body["sender"] = {
-            "inst": sender.instance,
-            "jkt": sender.jkt,
-            "app": sender.app,
-            "ident": sender.identity,
-            "env": sender.environment,
-            "tier": sender.tier,
-            "proof": sender.proof,
-            "ver": sender.app_version,
-            "warn": sender.warnings,
-            "digest": sender.digest,
-            "att": sender.attestation,
-        }
-    return sign_hs256(_JOSE_HEADER, json.dump(body), key)
+    return Issuer(key).issue(statement)
+
+
+class Issuer:
+    """Issues statements under one key. Threads may share it.
+
+    It keeps how the latest senders are spelt, by identity: a caller that hands over the same `Sender` for each
+    request of an instance has it spelt once.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        """Take 32 octets, shared by one gate and one API. Raises `Misuse` (`jose.key_unfit`)."""
+        if len(key) != KEY_OCTETS:
+            raise Misuse(jose_reasons.KEY_UNFIT, "not 32 octets")
+        self._mac = hmac.new(key, digestmod="sha256")
+        self._spelt: dict[int, tuple[Sender, str]] = {}
+
+    def issue(self, statement: Statement) -> str:
+        """Return the header's value."""
+        sender = statement.sender
+        body = (
+            f'{{"admitted":{"false" if sender is None else "true"},"method":{_quoted(statement.method)}'
+            f',"authority":{_quoted(statement.authority)},"target":{_quoted(statement.target)}'
+            f',"route":{_quoted(statement.route)},"client":{_quoted(statement.client)}'
+            f',"record":{_quoted(statement.record)},"iat":{int(statement.issued_at.timestamp())}'
+            f"{'' if sender is None else self._spell(sender)}}}"
+        )
+        signing_input = f"{_HEAD}.{base64url.encode(body.encode('ascii'))}"
+        mac = self._mac.copy()
+        mac.update(signing_input.encode("ascii"))
+        return f"{signing_input}.{base64url.encode(mac.digest())}"
+
+    def _spell(self, sender: Sender) -> str:
+        known = self._spelt.get(id(sender))
+        if known is not None and known[0] is sender:
+            return known[1]
+        text = _spell(sender)
+        if len(self._spelt) >= MAX_SPELT:
+            self._spelt = {}
+        self._spelt[id(sender)] = sender, text
+        return text
+
+
+MAX_SPELT: Final = 16_384
+"""How many senders one issuer keeps spelt (about 1 KiB each)."""
+
+
+def _spell(sender: Sender) -> str:
+    """Return the member that names the sender. Text by text: a general encoder would cost as much as the MAC."""
+    return (
+        f',"sender":{{"inst":{_quoted(sender.instance)},"jkt":{_quoted(sender.jkt)},"app":{_quoted(sender.app)}'
+        f',"ident":{_quoted(sender.identity)},"env":{_quoted(sender.environment)},"tier":{_quoted(sender.tier)}'
+        f',"proof":{_quoted(sender.proof)},"ver":{_quoted(sender.app_version)}'
+        f',"warn":[{",".join(map(_quoted, sender.warnings))}],"digest":{_quoted(sender.digest)}'
+        f',"att":{_quoted(sender.attestation)}}}'
+    )
 
 
 def verify(token: str | None, *, keys: Collection[bytes], request: HttpRequest, now: datetime) -> Statement:
@@ -155,6 +184,7 @@ def verify(token: str | None, *, keys: Collection[bytes], request: HttpRequest, 
 
 
 _JOSE_HEADER: Final = {"alg": "HS256", "typ": TYPE}
+_HEAD: Final = base64url.encode(json.dump(_JOSE_HEADER))
 
 
 def _authentic(token: str, keys: Collection[bytes]) -> bytes:

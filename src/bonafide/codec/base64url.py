@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from binascii import b2a_base64
+from typing import Final
 
 from bonafide.errors import MalformedEvidence
 from bonafide.reasons import jose as reasons
@@ -12,7 +14,10 @@ __all__ = ["decode", "encode"]
 
 def encode(data: bytes) -> str:
     """Return `data` as base64url without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return b2a_base64(data, newline=False).translate(_URL_SAFE).rstrip(b"=").decode("ascii")
+
+
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 def decode(text: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from bonafide import statement
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
+    from bonafide.client_attestation import ClientAttestation
     from bonafide.gate.asked import Asked
     from bonafide.gate.config import GateConfig, Upstream
     from bonafide.gate.provisioned import Provisioned
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 Verdict = Admitted | Exempt | Unproven | Denied
 
 _RECORD_OCTETS: Final = 16
+
+_network_of: Final = lru_cache(maxsize=4096)(ramp.network_of)  # a phone asks more than once
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class _Door:
 
     upstream: Upstream
     gate: Gate
-    key: bytes
+    issuer: statement.Issuer
 
 
 class Judge:
@@ -85,8 +89,10 @@ class Judge:
         self._rates = rates
         self._legacy = LegacyMeter()
         self._origins = Origins(origin for upstream in config.upstreams for origin in upstream.origins)
+        self._senders = _Senders()
+        issuers = {name: statement.Issuer(key) for name, key in keys.items()}
         self._doors = {
-            origin: _Door(upstream, _gate(config, upstream, provisioned), keys[upstream.name])
+            origin: _Door(upstream, _gate(config, upstream, provisioned), issuers[upstream.name])
             for upstream in config.upstreams
             for origin in upstream.origins
         }
@@ -94,7 +100,7 @@ class Judge:
     def judge(self, environ: Mapping[str, Any], now: datetime) -> Passed | Refused:
         """Judge what the proxy asks about. Raises nothing for any input of a client."""
         record = base64url.encode(secrets.token_bytes(_RECORD_OCTETS))
-        network = ramp.network_of(environ.get("HTTP_ORIGINALADDRESS", ""))
+        network = _network_of(environ.get("HTTP_ORIGINALADDRESS", ""))
         try:
             wait = self._rates.network(network)
             if wait is not None:
@@ -170,9 +176,9 @@ class Judge:
             client="app" if verdict.route is None else verdict.route.client.value,
             record=record,
             issued_at=now,
-            sender=_sender(verdict, asked) if isinstance(verdict, Admitted) else None,
+            sender=self._senders.of(verdict, asked) if isinstance(verdict, Admitted) else None,
         )
-        return Passed(statement.issue(said, key=door.key), record, verdict, door.upstream.name, opening)
+        return Passed(door.issuer.issue(said), record, verdict, door.upstream.name, opening)
 
 
 def _gate(config: GateConfig, upstream: Upstream, provisioned: Provisioned) -> Gate:
@@ -197,6 +203,29 @@ def _refuse_body(asked: Asked, decision: Admitted | Exempt | Unproven, upstream:
     if unread and asked.has_body and isinstance(decision, Admitted):
         return Denied(request_reasons.BODY_UNCHECKED, "", route, attestation)
     return None
+
+
+class _Senders:
+    """Who sent what was admitted, kept while the same attestation comes again.
+
+    `admission` hands out one value for one verified attestation, so that identity is enough to know it by; each entry
+    holds its attestation, whose place in memory therefore belongs to no other.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[ClientAttestation, Sender]] = {}
+
+    def of(self, admitted: Admitted, asked: Asked) -> Sender:
+        known = self._known.get(id(admitted.attestation))
+        if known is not None and known[0] is admitted.attestation:
+            sender = known[1]
+            if sender.digest == admitted.digest and sender.proof is admitted.proof:
+                return sender
+        sender = _sender(admitted, asked)
+        if len(self._known) >= statement.MAX_SPELT:
+            self._known = {}
+        self._known[id(admitted.attestation)] = admitted.attestation, sender
+        return sender
 
 
 def _sender(admitted: Admitted, asked: Asked) -> Sender:

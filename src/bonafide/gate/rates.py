@@ -2,27 +2,32 @@
 
 Nginx's own `limit_req` acts before a gate is asked, and cannot know an instance. A rate is no proof of anything; where
 the counters cannot be reached, requests are refused like where the replay store cannot.
+
+In memory the library would count in a table that a thread of its own walks through a hundred times a second, to
+find what has expired. With ten thousand instances that is a fifth of a processor, and each walk stops whatever
+request is in hand (`make bench-gate`). `Windows` is a storage of the library's own kind that forgets as it counts.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from limits import parse
 from limits.errors import StorageError
-from limits.storage import storage_from_string
-from limits.strategies import FixedWindowRateLimiter
+from limits.storage import Storage, storage_from_string
 
 from bonafide.errors import ConfigurationError
 from bonafide.reasons import configuration as reasons
 
 if TYPE_CHECKING:
-    from limits import RateLimitItem
+    from collections.abc import Callable
 
     from bonafide.gate.config import Limits
 
@@ -33,53 +38,144 @@ class RatesUnavailable(Exception):
     """The counters do not answer."""
 
 
+class Windows(Storage):
+    """Fixed windows in this process: a window begins with its first request. Threads may share it.
+
+    Windows that have ended are dropped when as many are open again as were left the last time, so that counting costs
+    the same however many there are.
+    """
+
+    STORAGE_SCHEME = None
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        """Begin with no window; `clock` is in seconds since the epoch."""
+        super().__init__()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: dict[str, tuple[int, float]] = {}
+        self._room = LEAST_WINDOWS
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """Nothing can fail here."""
+        return OSError
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Count `amount` under `key`, in a window of `expiry` seconds; return its count."""
+        now = self._clock()
+        with self._lock:
+            count, ends = self._open.get(key, _NO_WINDOW)
+            if now < ends:
+                self._open[key] = (count + amount, ends)
+                return count + amount
+            if len(self._open) >= self._room:
+                self._open = {name: window for name, window in self._open.items() if now < window[1]}
+                self._room = max(LEAST_WINDOWS, 2 * len(self._open))
+            self._open[key] = (amount, now + expiry)
+            return amount
+
+    def get(self, key: str) -> int:
+        """Return the count of the window that is open, or 0."""
+        count, ends = self._open.get(key, _NO_WINDOW)
+        return count if self._clock() < ends else 0
+
+    def get_expiry(self, key: str) -> float:
+        """Return when the window ends; now, where none is open."""
+        return max(self._clock(), self._open.get(key, _NO_WINDOW)[1])
+
+    def check(self) -> bool:
+        """Tell that it works."""
+        return True
+
+    def reset(self) -> int:
+        """Drop all windows; return how many there were."""
+        with self._lock:
+            dropped = len(self._open)
+            self._open = {}
+        return dropped
+
+    def clear(self, key: str) -> None:
+        """Drop one window."""
+        with self._lock:
+            self._open.pop(key, None)
+
+
+LEAST_WINDOWS: Final = 1024
+_NO_WINDOW: Final = (0, 0.0)
+
+
 class Rates:
-    """The limits of one gate, in windows that begin on the clock's own minutes and seconds."""
+    """The limits of one gate, in windows that begin with the first request of each."""
 
     def __init__(self, limits: Limits, *, timeout: timedelta) -> None:
         """Open the counters. Raises `ConfigurationError` (`configuration.setting_malformed`)."""
         seconds = timeout.total_seconds()
-        options = {} if limits.store == "memory:" else {"socket_timeout": seconds, "socket_connect_timeout": seconds}
-        uri = "memory://" if limits.store == "memory:" else limits.store
-        try:
-            storage = storage_from_string(uri, wrap_exceptions=True, **options)
-        except Exception as error:  # noqa: BLE001 - each storage has classes of its own
-            raise ConfigurationError(reasons.SETTING_MALFORMED, f"[limits] store: {type(error).__name__}") from None
-        self._limiter = FixedWindowRateLimiter(storage)
-        self._instance = _item(limits.instance)
-        self._network = _item(limits.network)
-        self._user = _item(limits.user)
+        self._storage = Windows() if limits.store == "memory:" else _connect(limits.store, seconds)
+        self._instance = _rate("instance", limits.instance)
+        self._network = _rate("network", limits.network)
+        self._user = _rate("user", limits.user)
         self._failing = False
 
     def network(self, network: str) -> timedelta | None:
         """Count a request of a client network; return how long to wait where that was one too many."""
-        return self._hit(self._network, "network", network)
+        return None if self._network is None else self._hit(self._network, network)
 
     def instance(self, instance: str) -> timedelta | None:
         """Count a proven request of an instance."""
-        return self._hit(self._instance, "instance", instance)
+        return None if self._instance is None else self._hit(self._instance, instance)
 
     def user(self, credential: str) -> timedelta | None:
         """Count a proven request under one `Authorization`, which is kept as a digest."""
         if self._user is None:
             return None
-        return self._hit(self._user, "user", sha256(credential.encode("utf-8", "surrogatepass")).hexdigest()[:32])
+        return self._hit(self._user, sha256(credential.encode("utf-8", "surrogatepass")).hexdigest()[:32])
 
-    def _hit(self, item: RateLimitItem | None, kind: str, who: str) -> timedelta | None:
-        if item is None:
-            return None
+    def _hit(self, rate: _Rate, who: str) -> timedelta | None:
+        key = f"{rate.begins}{who}{rate.ends}"
         try:
-            if self._limiter.hit(item, kind, who):
+            if self._storage.incr(key, rate.seconds) <= rate.amount:
                 self._failing = False
                 return None
-            ends = self._limiter.get_window_stats(item, kind, who).reset_time
+            until = self._storage.get_expiry(key)
         except StorageError as problem:
             if not self._failing:
                 _log.error("the counters of rates do not answer: %s", type(problem).__name__)
             self._failing = True
             raise RatesUnavailable from None
-        return timedelta(seconds=max(1, math.ceil(ends - time.time())))
+        return timedelta(seconds=max(1, math.ceil(until - time.time())))
 
 
-def _item(rate: str | None) -> RateLimitItem | None:
-    return None if rate is None else parse(rate)
+@dataclass(frozen=True, slots=True)
+class _Rate:
+    """One limit: the two ends of its keys around who is counted, and the window in seconds.
+
+    What the library's `FixedWindowRateLimiter` does is one comparison, and a key made anew for each: this is the
+    same, with the key's fixed parts made once.
+    """
+
+    begins: str
+    ends: str
+    seconds: int
+    amount: int
+
+
+def _connect(uri: str, seconds: float) -> Storage:
+    try:
+        storage = storage_from_string(uri, wrap_exceptions=True, socket_timeout=seconds, socket_connect_timeout=seconds)
+    except Exception as error:  # noqa: BLE001 - each storage has classes of its own
+        raise ConfigurationError(reasons.SETTING_MALFORMED, f"[limits] store: {type(error).__name__}") from None
+    return cast("Storage", storage)
+
+
+def _rate(kind: str, rate: str | None) -> _Rate | None:
+    if rate is None:
+        return None
+    item = parse(rate)
+    begins, _, ends = item.key_for(kind, _WHO).partition(_WHO)
+    return _Rate(begins, ends, item.get_expiry(), item.amount)
+
+
+_WHO: Final = "\0"

@@ -1,0 +1,82 @@
+"""What a gate says of a sender is of this request, also where the same attestation came before."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from bonafide.gate import config as configuration
+from bonafide.gate.judge import Judge, Passed
+from bonafide.gate.provisioned import Provisioned
+from bonafide.gate.rates import Rates
+from bonafide.proof.content_digest import digest_of
+from bonafide.provision import Answer
+from bonafide.statement import verify
+from bonafide.stores.memory import MemoryReplayStore
+from bonafide.terms import ProofKind
+from tests import gate_world
+from tests.gate.service import state
+from tests.gate.world import RunningGate, asked, fresh
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bonafide.http import HttpRequest
+    from bonafide.statement import Statement
+
+KEY = bytes(range(32))
+
+
+def judge(home: Path) -> Judge:
+    """Return the judgement of one worker whose service has just spoken."""
+    running = RunningGate(home=home / "gate")
+    running.service.stop()
+    config = configuration.load(running.file)
+    provisioned = Provisioned(config, clock=time.time, on_unknown_key=lambda: None)
+    now = datetime.now(UTC)
+    provisioned.take(Answer(issued_at=now, tag="t", id="i", state=state(now)))
+    store = MemoryReplayStore()
+    store.remember(os.urandom(32), created=int(time.time()) - 60, now=time.time() - 60)
+    rates = Rates(config.limits, timeout=timedelta(seconds=1))
+    return Judge(config, keys={"api": KEY}, provisioned=provisioned, replay=store, rates=rates)
+
+
+def say(at: Judge, request: HttpRequest) -> Statement:
+    """Return what the gate says of a request, as the API reads it."""
+    environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in asked(request).items()}
+    outcome = at.judge(environ | {"CONTENT_TYPE": ""}, datetime.now(UTC))
+    assert isinstance(outcome, Passed), outcome
+    return verify(outcome.statement, keys=[KEY], request=request, now=datetime.now(UTC))
+
+
+def test_each_request_of_one_attestation_has_its_own_word(tmp_path: Path) -> None:
+    at = judge(tmp_path)
+    first = fresh()
+    token = first.headers["oauth-client-attestation"]
+    said = say(at, first)
+    assert said.sender is not None
+    assert said.sender.proof is ProofKind.SESSION
+    digest = digest_of((b"body",))
+    later = gate_world.request(
+        attestation=token,
+        signer=gate_world.HARDWARE,
+        created=int(time.time()),
+        nonce=os.urandom(16).hex(),
+        headers={"content-digest": digest},
+    )
+    again = say(at, later)
+    assert again.sender is not None
+    assert (again.sender.proof, again.sender.digest) == (ProofKind.HARDWARE, digest)
+    assert again.sender.attestation == said.sender.attestation
+    assert again.record != said.record
+
+
+def test_two_instances_are_two_senders(tmp_path: Path) -> None:
+    at = judge(tmp_path)
+    names = ["aW5zdGFuY2UtMDAwMDAwMQ", "aW5zdGFuY2UtMDAwMDAwMg"]
+    for name in [*names, *names]:
+        said = say(at, fresh(claims={"instance": name}))
+        assert said.sender is not None
+        assert said.sender.instance == name
