@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """First the shop's API as it was: a rogue client takes everything. Then with Bonafide, attack after attack.
 
-    python demo.py [--json] [--only NAME ...]
+    python demo.py [--json] [--only NAME ...] [--behind-nginx]
 
 Everything is real: HTTP over TLS on loopback, servers with several processes, SQLite, LMDB, mitmproxy. Only
 Apple is not: the phones are software, and the locked API believes their maker's root besides Apple's.
@@ -39,15 +39,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print the outcomes as JSON, and nothing else")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="run these rows alone")
+    parser.add_argument("--behind-nginx", action="store_true", help="put Nginx and a gate in front of the locked API")
     options = parser.parse_args()
     say: Say = (lambda _: None) if options.json else _print
     began = time.monotonic()
-    rows = read_rows()
+    rows = [row.behind_nginx() if options.behind_nginx else row for row in read_rows()]
     if unknown := sorted(set(options.only or []) - {row.name for row in rows}):
         parser.error(f"no row is called {unknown[0]}")
     faults = report.missing_and_extra([row.name for row in rows], list(ATTACKS))
     chosen = [row for row in rows if row.name in ATTACKS and (options.only is None or row.name in options.only)]
-    with tempfile.TemporaryDirectory(prefix="bonafide-demo-") as state, World(Path(state)) as world:
+    with (
+        tempfile.TemporaryDirectory(prefix="bonafide-demo-") as state,
+        World(Path(state), behind_nginx=options.behind_nginx) as world,
+    ):
         faults |= show_both(world, say)
         outcomes = run_rows(world, chosen, faults, say)
     faults = {name: found for name, found in faults.items() if found}

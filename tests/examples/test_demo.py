@@ -19,6 +19,8 @@ from bonafide.reasons import by_code
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.conftest import RequireProgram
+
 REQUIRED: dict[str, tuple[str, ...]] = {
     "no attestation": ("no_attestation",),
     "stolen bearer alone": ("stolen_bearer",),
@@ -115,9 +117,13 @@ HELD = Outcome(
 @pytest.fixture(scope="module")
 def demo(root: Path) -> dict[str, Any]:
     """Run the demo once, as `make demo` does, and return what it says."""
+    return _run(root)
+
+
+def _run(root: Path, *options: str) -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     run = subprocess.run(
-        [sys.executable, "examples/django_api/demo.py", "--json"],
+        [sys.executable, "examples/django_api/demo.py", "--json", *options],
         cwd=root,
         env=environment,
         capture_output=True,
@@ -133,6 +139,19 @@ def demo(root: Path) -> dict[str, Any]:
 def test_every_attack_is_refused_for_its_reason_and_every_twin_is_answered(demo: dict[str, Any]) -> None:
     assert demo["faults"] == {}
     assert [outcome["name"] for outcome in demo["outcomes"]] == [row.name for row in read_rows()]
+
+
+def test_the_same_holds_behind_nginx_and_a_gate(root: Path, require_program: RequireProgram) -> None:
+    require_program("nginx", apt="nginx-light")
+    said = _run(root, "--behind-nginx")
+    assert said["faults"] == {}
+    assert [outcome["name"] for outcome in said["outcomes"]] == [row.name for row in read_rows()]
+
+
+def test_what_nginx_refuses_by_itself_is_little_and_no_row_is_softer_for_it() -> None:
+    changed = {row.name for row in read_rows() if row.behind_nginx() != row}
+    assert changed == {"path_with_an_encoded_control", "authorization_twice"}
+    assert all(row.behind_nginx().after == row.after for row in read_rows())
 
 
 def test_demo_told_to_run_a_row_that_is_none_fails(root: Path) -> None:

@@ -21,7 +21,7 @@ def heading() -> str:
 def line(row: Row, outcome: Outcome, faults: list[str]) -> str:
     """Return one row; one that does not hold says why below."""
     after = "no start" if row.name.startswith("production_") else "no answer"
-    sees = f"{outcome.after}, {outcome.action}" if outcome.after else ""
+    sees = ", ".join(filter(None, [str(outcome.after), outcome.action])) if outcome.after else ""
     shown = _cells(row.what, str(outcome.before), str(outcome.after or after), outcome.reason, sees)
     return "\n".join([shown, *(f"    DOES NOT HOLD: {fault}" for fault in faults)])
 

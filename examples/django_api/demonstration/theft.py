@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -10,14 +11,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bonafide.codec.jwk import from_public, thumbprint
 from bonafide.proof.http_signature import CLIENT_ATTESTATION, HardwareSigner
 from demonstration.forging import sign_freely
+from demonstration.guarded import GATE_WORKERS
 from demonstration.trial import Trial, attack
 from demonstration.world import now
 
 if TYPE_CHECKING:
+    from demonstration.guarded import GuardedServer
     from demonstration.wire import Answer, RawRequest
     from demonstration.world import World
 
 MAX_TRIES: Final = 100
+BURST: Final = 8
 
 
 @attack
@@ -98,6 +102,8 @@ def _replay(world: World, *, same_worker: bool) -> Trial:
         return answer
 
     def replay() -> Answer:
+        if world.guarded is not None:
+            return _send_until_all_refused(world, world.guarded, twin)
         for _ in range(MAX_TRIES):
             answer = _send_past_a_busy_worker(world, twin)
             if answer.status != 401 or (answer.worker == first[0]) is same_worker:  # noqa: PLR2004 - what refuses
@@ -106,6 +112,22 @@ def _replay(world: World, *, same_worker: bool) -> Trial:
         raise RuntimeError(message)
 
     return Trial(before=lambda: world.send_open(twin), attack=replay, control=control, control_first=True)
+
+
+def _send_until_all_refused(world: World, guarded: GuardedServer, request: RawRequest) -> Answer:
+    """Send many at once, until each process of the gate has refused one: the one that admitted it is among them."""
+    refused: set[str] = set()
+    with ThreadPoolExecutor(max_workers=BURST) as pool:
+        for _ in range(MAX_TRIES):
+            answers = list(pool.map(world.send, [request] * BURST))
+            let_in = [answer for answer in answers if answer.status != 401]  # noqa: PLR2004 - what refuses
+            if let_in:
+                return let_in[0]
+            refused |= {guarded.worker_of(answer.headers["bonafide-record"]) for answer in answers} - {""}
+            if len(refused) == GATE_WORKERS:
+                return answers[0]
+    message = f"only {len(refused)} of the gate's processes answered"
+    raise RuntimeError(message)
 
 
 def _send_past_a_busy_worker(world: World, request: RawRequest) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from demonstration.world import World
 
 FILE: Final = Path(__file__).resolve().parent.parent / "attacks.toml"
+
+NGINX_ITSELF: Final = "(Nginx, before the gate)"
+"""The reason of what Nginx refuses by itself; the operator finds it in Nginx's log."""
 
 Sending = Callable[[], Answer]
 
@@ -49,7 +52,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What `attacks.toml` says a row must come to. `after` 0 is a server that does not start."""
+    """What `attacks.toml` says a row must come to. `after` 0 is a server that does not start.
+
+    `nginx` is the status with which Nginx itself refuses, where it stands in front; 0 where it lets the gate judge.
+    """
 
     name: str
     what: str
@@ -57,6 +63,11 @@ class Row:
     after: int
     reason: str
     action: str = ""
+    nginx: int = 0
+
+    def behind_nginx(self) -> Row:
+        """Return what the row must come to where Nginx stands in front."""
+        return replace(self, after=self.nginx, reason=NGINX_ITSELF, action="") if self.nginx else self
 
     def faults(self, outcome: Outcome) -> list[str]:
         """Say how the outcome differs from this row; empty where it holds."""

@@ -22,9 +22,11 @@ from bonafide.terms import ProofKind
 from bonafide.testing.apple import FakeApple
 from bonafide.testing.client import AppClient, Build
 from bonafide.testing.iphone import IPhone
+from bonafide.testing.simulator import Simulator
+from demonstration.guarded import GuardedServer
 from demonstration.interception import Proxy, start_proxy
 from demonstration.servers import Certificates, Server, make_certificates
-from demonstration.trial import Outcome, Sending, Trial
+from demonstration.trial import NGINX_ITSELF, Outcome, Sending, Trial
 from demonstration.wire import Answer, RawRequest, send
 
 if TYPE_CHECKING:
@@ -75,15 +77,16 @@ class Person:
 class World:
     """Servers, phones and the operator's view, for one run. Use as a context manager."""
 
-    def __init__(self, state: Path) -> None:
-        """Lay out a run below `state`, an empty directory."""
+    def __init__(self, state: Path, *, behind_nginx: bool = False) -> None:
+        """Lay out a run below `state`, an empty directory; the locked API stands alone, or behind Nginx and a gate."""
         self.state = state
         self.apple = FakeApple(seed=secrets.token_bytes(16))
         self.passwords = {name: secrets.token_urlsafe(9) for name in CUSTOMERS}
         self.certificates: Certificates = make_certificates(state)
         self.trust = self.certificates.trust()
         self.open = self._server("settings_open")
-        self.locked = self._server("settings_test", workers=2)
+        self.guarded = self._guarded() if behind_nginx else None
+        self.locked = self.guarded or self._server("settings_test", workers=2)
         self.staging = self._server("settings_staging")
         self.production = self._server("settings_locked")
         self.operator = _operator(self.locked)
@@ -97,10 +100,17 @@ class World:
     def _server(self, settings: str, workers: int = 1) -> Server:
         return Server(settings=settings, state=self.state, certificates=self.certificates, workers=workers)
 
+    def _guarded(self) -> GuardedServer:
+        return GuardedServer(
+            settings="settings_behind_gate", state=self.state, certificates=self.certificates, workers=2
+        )
+
     def __enter__(self) -> Self:
         """Make the database, start the servers, and let the locked one's replay store come of age."""
         anchor = x509.load_der_x509_certificate(self.apple.root_der)
         (self.state / "fake-apple.pem").write_bytes(anchor.public_bytes(serialization.Encoding.PEM))
+        if self.guarded is not None:
+            self.guarded.prepare(self.operator.service_keys(self.guarded))
         self.locked.manage("migrate", "--verbosity", "0")
         self.users = self.operator.prepare(self.passwords)
         self.debug_secret = self.operator.debug_secret()
@@ -131,15 +141,17 @@ class World:
         return self._server(name)
 
     def come_of_age(self) -> None:
-        """Wait until the new replay store vouches for proofs: it refuses those made in its first seconds."""
-        phone = self.phone()
-        client = self.client(phone)
+        """Wait until the new replay stores vouch for proofs: each refuses those made in its first seconds."""
+        clients = [self.client(self.phone())]
+        if self.guarded is not None:  # the gate has a store of its own, and staging uses another
+            clients.append(self.client(Simulator(BUILD, self.debug_secret, clock=time.time), self.staging))
         deadline = time.monotonic() + AGE_S
-        while client.get("/api/config").status_code != httpx.codes.OK:
-            if time.monotonic() > deadline:
-                message = "the genuine app is not answered"
-                raise RuntimeError(message)
-            time.sleep(0.25)
+        for client in clients:
+            while client.get("/api/config").status_code != httpx.codes.OK:
+                if time.monotonic() > deadline:
+                    message = "the genuine app is not answered"
+                    raise RuntimeError(message)
+                time.sleep(0.25)
 
     # Phones -------------------------------------------------------------------------------------
 
@@ -243,7 +255,12 @@ class World:
         return answer, self.operator.view_runs() - before
 
     def _recorded(self, answer: Answer) -> str:
-        return str(self.operator.reason(answer.headers.get("bonafide-record", "")))
+        record = answer.headers.get("bonafide-record", "")
+        if self.guarded is None:
+            return str(self.operator.reason(record))
+        if not record and answer.headers.get("server") == "nginx":
+            return NGINX_ITSELF
+        return self.guarded.reason(record) or str(self.operator.reason(record))
 
 
 def _operator(server: Server) -> ModuleType:

@@ -43,7 +43,7 @@ def _add_shared(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="[NAME=]ADDRESS",
-        help="where an upstream of the gate's file listens: unix:/path, host:port or a URL; the name where there are several",
+        help="where an upstream listens: unix:/path, host:port or a URL; with its name where the gate has several",
     )
     parser.add_argument("--into", type=Path, metavar="DIR", help="write files there instead of printing them")
 

@@ -1,4 +1,4 @@
-"""A gate that judges by the real `admit`, at the fixed time of `tests.gate_world`, and an API that keeps what it got."""
+"""A gate that judges by the real `admit`, at the fixed time of `tests.gate_world`, and requests that it admits."""
 
 from __future__ import annotations
 

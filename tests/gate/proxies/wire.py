@@ -204,7 +204,7 @@ def send(
             for part in [octets] if isinstance(octets, bytes) else octets:
                 connection.sendall(part)
         reader = Reader(connection)
-        found = []
+        found: list[Message] = []
         while len(found) < answers and (message := reader.message(has_body=not head)) is not None:
             found.append(message)
         return found

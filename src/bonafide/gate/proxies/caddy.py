@@ -6,8 +6,8 @@ The text is a file for `import` at the top of a Caddyfile. It defines one snippe
         import bonafide_NAME
     }
 
-Rules of this file: as in `nginx`, the gate is told what arrived (`{http.request.orig_uri}`), and what is not known to be
-the gate's answer is a refusal. Written for 2.6, which Debian 12 ships, and newer.
+Rules of this file: as in `nginx`, the gate is told what arrived (`{http.request.orig_uri}`), and what is not known to
+be the gate's answer is a refusal. Written for 2.6, which Debian 12 ships, and newer.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bonafide.routes import Route
 
 TRIES: Final = 4
-"""How often HAProxy's own client asks, in 2.6 without a way to say otherwise; each may take its share of the deadline."""
+"""How often HAProxy's own client asks; 2.6 knows no way to say otherwise. Each try has its share of the deadline."""
 
 
 BIND: Final = ":443 ssl crt /etc/haproxy/api.pem alpn h2,http/1.1"
@@ -76,7 +76,10 @@ def _site(site: Site) -> str:
     elif site.max_body is not None:
         lines.append(f"    {_TOO_LARGE} if {where} {{ req.body_size gt {site.max_body} }}")
     name = f"bonafide_upgrade_{site.identifier}"
-    lines += [f"    http-request set-var(txn.{name}) bool({_flag(route)}) if {_first(route, name)}" for route in site.upgrading]
+    lines += [
+        f"    http-request set-var(txn.{name}) bool({_flag(route)}) if {_first(route, name)}"
+        for route in site.upgrading
+    ]
     lines.append(f"    acl {name} var(txn.{name}) -m bool")
     lines.append(f"    acl bonafide_upgrades var(txn.{name}) -m bool")
     return "\n".join(lines)
