@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
 
 from bonafide.appraisal import App, Identity
 from bonafide.django import conf
-from bonafide.django.key_sources import GateKeys, KeySources
+from bonafide.django.key_sources import GateKeys, KeySources, sealed_secrets_of, sealing_key_at
+from bonafide.django.models import SealedSecret
+from bonafide.django.setting_forms import KeyPlace, SealingKeyFile, SealingKeyToken
 from bonafide.errors import ConfigurationError, VerificationFailed
 from bonafide.keys import PublishedKey
 from bonafide.reasons import configuration
 from bonafide.reasons import store as reasons
+from bonafide.stores.sealing_keys.key_file import FileSealingKey
+from tests.stores.sealing_keys.soft_hsm import soft_hsm
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bonafide.django.conf import Settings
+    from tests.django.databases import Database
+    from tests.stores.sealing_keys.soft_hsm import SoftHsm
+
+__all__ = ["soft_hsm"]
 
 NOW = datetime.now(UTC)  # the files' own dates follow the clock that gates are asked by
 AUDIENCE = "https://api.example.com"
@@ -144,3 +154,96 @@ def test_service_and_gate_agree_a_day_later(sources: KeySources) -> None:
     gate = GateKeys(sources, frozenset(["shop"]))
     assert gate.find(ring.signing_key(tomorrow).kid, tomorrow) is not None
     assert gate.secret(ring.gate_key(AUDIENCE, tomorrow).kid, tomorrow) is not None
+
+
+# In the database ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sealed(database: Database, tmp_path: Path) -> Settings:
+    del database
+    file = SealingKeyFile(file=tmp_path / "sealing.key")
+    FileSealingKey(file.file).make()
+    return replace(settings(tmp_path), key_storage=KeyPlace.DATABASE, sealing_key=file)
+
+
+def test_two_hosts_with_one_database_serve_the_same_keys(sealed: Settings, tmp_path: Path) -> None:
+    hosts = [KeySources(sealed), KeySources(sealed)]
+    for host in hosts:
+        host.serve([app("shop", "https://other.example.com")])
+    one, two = (host.ring("shop", NOW) for host in hosts)
+    assert one.signing_key(NOW).kid == two.signing_key(NOW).kid
+    assert one.gate == two.gate
+    assert hosts[0].challenge_key() == hosts[1].challenge_key()
+    assert hosts[0].service_ring().thumbprints == hosts[1].service_ring().thumbprints
+    assert hosts[0].service_key(NOW).kid == hosts[1].service_ring().key.kid
+    assert not (tmp_path / "keys").exists()
+
+
+def test_a_host_looks_again_for_a_key_that_it_does_not_know_but_not_with_every_request(
+    sealed: Settings, database: Database
+) -> None:
+    gate = GateKeys(KeySources(sealed), frozenset(["shop"]))
+    assert gate.secret("unknown", NOW) is None
+    fresh = KeySources(sealed).of("shop").replace(NOW)
+    kid = fresh.signing_key(NOW).kid
+    with CaptureQueriesContext(connections[database.alias]) as queries:
+        for second in (0, 3, 6, 9):
+            assert gate.find(kid, NOW + timedelta(seconds=second)) is None
+    assert len(queries) == 0
+    found = gate.find(kid, NOW + timedelta(seconds=10))
+    assert found is not None
+    assert found.app == "shop"
+    with CaptureQueriesContext(connections[database.alias]) as queries:
+        for second in range(60):
+            assert gate.find(kid, NOW + timedelta(seconds=second)) is not None
+    assert len(queries) == 0  # what is known is held
+
+
+def test_a_row_that_does_not_open_refuses_requests_without_a_trace(sealed: Settings) -> None:
+    sources = KeySources(sealed)
+    sources.ring("shop", NOW)
+    SealedSecret.objects.update(sealed=b"x" * 60)
+    gate = GateKeys(KeySources(sealed), frozenset(["shop"]))
+    for ask in (gate.find, gate.secret):
+        with pytest.raises(VerificationFailed) as refusal:
+            ask("kid", NOW)
+        assert refusal.value.reason is reasons.COPY_STALE
+        assert refusal.value.detail == "keys"
+    with pytest.raises(ConfigurationError) as unsealable:
+        KeySources(sealed).ring("shop", NOW)
+    assert unsealable.value.reason is configuration.SECRET_UNSEALABLE
+
+
+def test_without_its_sealing_key_a_host_has_no_keys(sealed: Settings, tmp_path: Path) -> None:
+    (tmp_path / "sealing.key").unlink()
+    for ask in (KeySources(sealed).challenge_key, KeySources(sealed).service_ring):
+        with pytest.raises(ConfigurationError) as refusal:
+            ask()
+        assert refusal.value.reason is configuration.SEALING_KEY_UNUSABLE
+    assert not SealedSecret.objects.exists()
+
+
+def test_a_token_seals_as_a_file_does(database: Database, soft_hsm: SoftHsm, tmp_path: Path) -> None:
+    del database
+    token = SealingKeyToken(**soft_hsm.setting()["pkcs11"])  # type: ignore[arg-type]
+    sealing_key_at(token).make()
+    sealed = replace(settings(tmp_path), key_storage=KeyPlace.DATABASE, sealing_key=token)
+    assert KeySources(sealed).challenge_key() == KeySources(sealed).challenge_key()
+    assert SealedSecret.objects.get().sealing_key == "pkcs11:bonafide/sealing-1"
+
+
+def test_a_token_without_python_pkcs11_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pkcs11", None)
+    monkeypatch.delitem(sys.modules, "bonafide.stores.sealing_keys.pkcs11_token", raising=False)
+    token = SealingKeyToken(module=Path("/hsm.so"), token="t", label="l", pin_file=Path("/pin"))
+    with pytest.raises(ConfigurationError) as refusal:
+        sealing_key_at(token)
+    assert refusal.value.reason is configuration.SEALING_KEY_UNUSABLE
+    assert "bonafide[pkcs11]" in refusal.value.detail
+
+
+def test_files_are_no_sealed_secrets(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        sealed_secrets_of(settings(tmp_path))
+    assert refusal.value.reason is configuration.SETTING_MALFORMED
