@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bonafide.testing.vectors import load
-from tests.vectors import admissions, assertions, attestations, formats, page, sessions
+from tests.vectors import admissions, assertions, attestations, formats, page, sessions, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,7 @@ AREAS: Final = (
     "request",
     "route",
     "session",
+    "statement",
 )
 
 
@@ -43,6 +44,7 @@ def build() -> Iterator[Vector]:
     yield from formats.build()
     yield from admissions.build()
     yield from sessions.build()
+    yield from statements.build()
 
 
 def files() -> dict[str, str]:

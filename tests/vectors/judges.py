@@ -18,6 +18,7 @@ from bonafide.testing.vectors import ACCEPT, encode, load
 from bonafide.trust import Anchor
 from tests.vectors.gate_judge import judge_request
 from tests.vectors.sessions import judge_challenge, judge_schedule, judge_session
+from tests.vectors.statements import judge_statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -146,4 +147,5 @@ JUDGES: Final[Mapping[str, Callable[[Vector], Mapping[str, object]]]] = {
     "request": judge_request,
     "route": judge_request,
     "session": judge_session,
+    "statement": judge_statement,
 }

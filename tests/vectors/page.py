@@ -28,12 +28,14 @@ _TESTS: Final = {
     "session": "tests/vectors/test_verdicts.py",
     "key_schedule": "tests/vectors/test_verdicts.py",
     "challenge": "tests/vectors/test_verdicts.py",
+    "statement": "tests/vectors/test_verdicts.py",
 }
 
 SHOWN_ELSEWHERE: Final = {
     "request.body_too_large": "tests/django/test_spool.py",
     "request.body_incomplete": "tests/django/test_spool.py",
     "request.body_framing": "tests/django/test_spool.py",
+    "request.body_unchecked": "tests/gate/test_processes.py",
     "request.body_malformed": "tests/enrolment/test_messages.py",
     "request.rate_exceeded": "tests/django/test_views.py",
     "route.legacy_share_exceeded": "tests/django/test_rollout.py",
@@ -41,6 +43,7 @@ SHOWN_ELSEWHERE: Final = {
     "challenge.spent": "tests/enrolment/test_new_instance.py",
     "challenge.overtaken": "tests/enrolment/test_renewal.py",
     "challenge.governed": "tests/django/test_views.py",
+    "statement.route_mismatch": "tests/django/test_behind_gate.py",
     "session.derivation_misused": "tests/test_session.py",
     "session.key_missing": "tests/test_keys.py",
 }
@@ -72,6 +75,7 @@ _TITLES: Final = {
     "session": "Session, as a device opens it (PROTOCOL section 5)",
     "key_schedule": "Key schedule of a session (PROTOCOL section 5; RFC 5869)",
     "challenge": "Challenge, as the service verifies it (PROTOCOL section 2)",
+    "statement": "A gate's word, as the API behind it reads it (PROTOCOL section 7)",
 }
 
 
