@@ -23,6 +23,7 @@ from bonafide.reasons import configuration as configuration_reasons
 from bonafide.statement import Sender, Statement, digest_of_attestation
 from bonafide.stores.admission_keys import create_admission_key, read_admission_key
 from bonafide.terms import EvidenceEnvironment, ProofKind, Tier
+from tests import canaries
 from tests.django import bound_api
 from tests.django.api_urls import RUNS
 from tests.django.locked_api import (
@@ -57,6 +58,7 @@ class Gate:
 
     def __init__(self, key_file: Path) -> None:
         self.key_file = key_file
+        canaries.plant("admission key", read_admission_key(key_file))
 
     def sender(self, request: httpx.Request, *, proof: ProofKind = ProofKind.SESSION) -> Sender:
         """Return who signed the request."""
@@ -94,6 +96,7 @@ class Gate:
         """Return the request as the proxy hands it on; `headers` replaces some (`_` stands for `-`)."""
         changed = httpx.Headers(request.headers)
         changed[HEADER] = statements.issue(said, key=read_admission_key(self.key_file))
+        canaries.plant("statement", changed[HEADER])
         for name, value in headers.items():
             changed.pop(name.replace("_", "-"), None)
             if value is not None:

@@ -12,6 +12,7 @@ from bonafide.proof.content_digest import digest_of
 from bonafide.statement import Sender, Statement, digest_of_attestation
 from bonafide.stores.admission_keys import create_admission_key, read_admission_key
 from bonafide.terms import EvidenceEnvironment, ProofKind, Tier
+from tests import canaries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,9 +25,9 @@ ATTESTATION: Final = "a.client.attestation"
 
 def key_file(directory: Path, name: str = "admission.key") -> Path:
     """Return a file with a key of its own."""
-    directory.chmod(0o700)
     path = directory / name
     create_admission_key(path, random=os.urandom)
+    canaries.plant("admission key", read_admission_key(path))
     return path
 
 
@@ -69,4 +70,6 @@ def statement(who: Sender | None, **changes: Any) -> Statement:
 
 def spoken(path: Path, said: Statement) -> str:
     """Return the header's value for the API that shares the key in `path`."""
-    return statements.issue(said, key=read_admission_key(path))
+    token = statements.issue(said, key=read_admission_key(path))
+    canaries.plant("statement", token)
+    return token
