@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from bonafide.errors import ConfigurationError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SETTINGS: Final = "bonafide.django.service.settings"
 EXIT_REFUSED: Final = 1
+_PACKAGES: Final = ("django", "lmdb", "granian", "prometheus_client", "pythonjsonlogger")
 EXIT_MISUSE: Final = 2
 
 
@@ -37,13 +39,10 @@ def add_home(parser: argparse.ArgumentParser) -> None:
 
 def require_extra() -> None:
     """Say plainly what to install where Django is missing. Raises `Stop`."""
-    try:
-        import django  # noqa: F401, PLC0415 - an extra
-        import granian  # noqa: F401, PLC0415 - likewise
-        import prometheus_client  # noqa: F401, PLC0415 - likewise
-        import pythonjsonlogger  # noqa: F401, PLC0415 - likewise
-    except ModuleNotFoundError:
-        raise Stop(EXIT_MISUSE, "needs the service: pip install 'bonafide[service]'") from None
+    # Found, not imported: prometheus_client decides when it is imported how it counts.
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise Stop(EXIT_MISUSE, f"needs the service ({missing[0]} is missing): pip install 'bonafide[service]'")
 
 
 def enter(option: str | None) -> Home:

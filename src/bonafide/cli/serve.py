@@ -57,14 +57,15 @@ def _serve(arguments: argparse.Namespace) -> int:
     home, made = _home(arguments)
     listen = _listener(arguments.listen, home.says.listen)
     console = _listener(arguments.console_listen, home.says.console_listen)
-    home_options.set_up(home)
-    ring = _make_ready(home)
-    _refuse_grave_findings()
-    _greet(home, ring, listen, console, first=made or arguments.init)
-    if not arguments.init:
-        from bonafide.django.service import server  # noqa: PLC0415 - an extra
+    from bonafide.django.service import server  # noqa: PLC0415 - an extra
 
-        server.serve(home, listen=listen, console=console, workers=arguments.workers or home.says.workers)
+    with server.metrics_directory():
+        home_options.set_up(home)
+        ring = _make_ready(home)
+        _refuse_grave_findings()
+        _greet(home, ring, listen, console, first=made or arguments.init)
+        if not arguments.init:
+            server.serve(home, listen=listen, console=console, workers=arguments.workers or home.says.workers)
     return 0
 
 

@@ -54,7 +54,7 @@ _BUFFER_BYTES: Final = 128 * 1024
 
 
 def serve(home: Home, *, listen: Listener, console: Listener, workers: int) -> None:
-    """Serve until SIGTERM or SIGINT. Nothing of Django's may be open in this process.
+    """Serve until SIGTERM or SIGINT, within `metrics_directory`. Nothing of Django's may be open in this process.
 
     Raises `ConfigurationError` (`configuration.setting_malformed`) where somebody listens already.
     """
@@ -63,7 +63,7 @@ def serve(home: Home, *, listen: Listener, console: Listener, workers: int) -> N
     server = _server(
         "public_application", listen, workers=workers, threads=home.says.threads, stop_within=home.says.stop_within
     )
-    with _metrics_directory(), _console(console):
+    with _console(console):
         server.serve()
 
 
@@ -148,8 +148,11 @@ def _static_files(factory: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _metrics_directory() -> Iterator[None]:
-    """Give all processes of this service one place for their counts, which ends with it."""
+def metrics_directory() -> Iterator[None]:
+    """Give all processes of this service one place for their counts, which ends with it.
+
+    Enter it before anything imports prometheus_client, which looks for that place once.
+    """
     place = tempfile.mkdtemp(prefix="bonafide-metrics-")
     os.environ[METRICS_VARIABLE] = place
     try:
