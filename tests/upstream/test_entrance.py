@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def refused(directory: Path, **options: Any) -> Reason:
     given: dict[str, Any] = {
+        "app": object(),
         "key_files": [str(key_file(directory))],
         "origins": ORIGINS,
         "max_body": 0,

@@ -7,7 +7,7 @@ is claimed of what is said afterwards (N5).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,12 +20,9 @@ from bonafide.reasons import misuse as misuse_reasons
 from bonafide.reasons import request as request_reasons
 from bonafide.statement import HEADER
 from bonafide.stores.body_spool import CHUNK_BYTES
-from bonafide.upstream.entrance import ADMISSION, MAX_BODY_BYTES, SPOOL_MEMORY_BYTES, Entrance, present, refuse
+from bonafide.upstream.entrance import ADMISSION, Entrance, present, refuse
 
 if TYPE_CHECKING:
-    from datetime import datetime
-    from os import PathLike
-
     from bonafide.problem import Problem
     from bonafide.statement import Statement
     from bonafide.stores.body_spool import BodySpool
@@ -41,30 +38,8 @@ _HANDSHAKE_ANSWER: Final = "websocket.http.response"
 """The extension by which a server lets an application answer a handshake with a document."""
 
 
-class BonafideAsgi:
+class BonafideAsgi(Entrance[AsgiApp]):
     """Hand on what a gate spoke for, to the octet, and refuse everything else. See `bonafide.upstream`."""
-
-    def __init__(
-        self,
-        app: AsgiApp,
-        *,
-        key_files: Iterable[str | PathLike[str]],
-        origins: Iterable[str],
-        max_body: int = MAX_BODY_BYTES,
-        spool_memory: int = SPOOL_MEMORY_BYTES,
-        mount: str = "",
-        clock: Callable[[], datetime] | None = None,
-    ) -> None:
-        """Wrap `app`; arguments and what is raised are those of `BonafideWsgi`, `mount` is the `root_path`."""
-        self._app = app
-        self._entrance: Final = Entrance(
-            key_files=key_files,
-            origins=origins,
-            max_body=max_body,
-            spool_memory=spool_memory,
-            mount=mount,
-            clock=clock,
-        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request or a handshake; the lifespan of the application is its own.
@@ -73,7 +48,7 @@ class BonafideAsgi:
         """
         kind = scope["type"]
         if kind == "lifespan":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
         elif kind in {"http", "websocket"}:
             await self._judge(scope, receive, send)
         else:
@@ -84,7 +59,7 @@ class BonafideAsgi:
         try:
             token = present(interfaces.single_field_of_scope(scope["headers"], HEADER))
             request = self._read_request(scope)
-            statement = self._entrance.verify(token, request)
+            statement = self.verify(token, request)
             spool = await self._read_body(scope, request, statement, receive)
         except (MalformedEvidence, VerificationFailed) as refusal:
             await _answer(refuse(refusal, _method(scope), statement), scope, receive, send)
@@ -92,16 +67,16 @@ class BonafideAsgi:
         headers = interfaces.without_claims(scope["headers"])
         inner = {**scope, "headers": headers, ADMISSION: statement}
         if spool is None:
-            await self._app(inner, receive, send)
+            await self.app(inner, receive, send)
             return
         try:
-            await self._app(inner, _Again(spool, receive), send)
+            await self.app(inner, _Again(spool, receive), send)
         finally:
             spool.close()
 
     def _read_request(self, scope: Scope) -> HttpRequest:
         headers = interfaces.headers_of_scope(scope["headers"])
-        mount = self._entrance.mount
+        mount = self.mount
         path: str = scope["path"]
         target = interfaces.agreed_target(
             interfaces.raw_target_of_scope(scope),
@@ -111,7 +86,7 @@ class BonafideAsgi:
             mounted=scope.get("root_path", ""),
             mount=mount,
         )
-        origin = self._entrance.origins.pick(headers.get("host"))
+        origin = self.origins.pick(headers.get("host"))
         return HttpRequest(method=_method(scope), origin=origin, target=target, headers=headers)
 
     async def _read_body(
@@ -126,7 +101,7 @@ class BonafideAsgi:
         length = interfaces.announced_length(
             request.headers.get("content-length", ""), request.headers.get("transfer-encoding"), decoded=True
         )
-        spool = self._entrance.spool(length)
+        spool = self.spool(length)
         try:
             await _fill(spool, receive)
             spool.require_whole(length)

@@ -1,4 +1,4 @@
-"""What both middlewares know, and how a refusal of theirs is written down.
+"""What both middlewares are made of, and how a refusal of theirs is written down.
 
 Rules of this file: a request without a statement about it is refused whatever its route says, because it came
 past the gate; what the gate let through in a rehearsal (`admitted: false`) passes. The client is told what
@@ -11,7 +11,7 @@ import logging
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from bonafide import statement as statements
 from bonafide.codec import base64url
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from bonafide.http import HttpRequest
     from bonafide.statement import Statement
 
+App = TypeVar("App")
+
 logger: Final = logging.getLogger("bonafide.upstream")
 
 MAX_BODY_BYTES: Final = 16 * 2**20
@@ -45,24 +47,35 @@ ADMISSION: Final = "bonafide.admission"
 _RECORD_OCTETS: Final = 16
 
 
-class Entrance:
-    """The configuration of one middleware."""
+class Entrance(Generic[App]):
+    """An application, and how a gate's word about requests to it is verified. What follows is each interface's."""
 
     def __init__(
         self,
+        app: App,
         *,
         key_files: Iterable[str | PathLike[str]],
         origins: Iterable[str],
-        max_body: int,
-        spool_memory: int,
-        mount: str,
-        clock: Callable[[], datetime] | None,
+        max_body: int = MAX_BODY_BYTES,
+        spool_memory: int = SPOOL_MEMORY_BYTES,
+        mount: str = "",
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
-        """Read the keys now, so that what cannot be run does not start. Raises `ConfigurationError`."""
+        """Wrap `app`, and read the keys now, so that what cannot be run does not start.
+
+        `key_files` hold the keys shared with the gate, two while one is replaced; `origins` are those of the
+        gate's `[[upstream]]`; bodies of admitted requests are at most `max_body` octets, of which `spool_memory` are
+        held in memory; `mount` is the path below which the server mounts the application, if it does (WSGI's
+        SCRIPT_NAME, ASGI's `root_path`).
+
+        Raises `ConfigurationError` (`configuration.keys_unsafe`, `configuration.origin_*`,
+        `configuration.setting_malformed`).
+        """
         if max_body < 0 or spool_memory < 0:
             raise ConfigurationError(configuration_reasons.SETTING_MALFORMED, "max_body and spool_memory are sizes")
         if mount and not mount.startswith("/"):
             raise ConfigurationError(configuration_reasons.SETTING_MALFORMED, "mount begins with a slash")
+        self.app: Final = app
         self.origins: Final = Origins(origins)
         self.mount: Final = mount.rstrip("/")
         self._keys = read_admission_keys(Path(path) for path in key_files)

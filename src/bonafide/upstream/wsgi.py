@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+from wsgiref.types import WSGIApplication
 
 from bonafide import server_interfaces as interfaces
 from bonafide.errors import MalformedEvidence, VerificationFailed
@@ -11,83 +12,50 @@ from bonafide.problem import CONTENT_TYPE
 from bonafide.proof.content_digest import verify_digest
 from bonafide.reasons import request as request_reasons
 from bonafide.statement import HEADER
-from bonafide.upstream.entrance import ADMISSION, MAX_BODY_BYTES, SPOOL_MEMORY_BYTES, Entrance, present, refuse
+from bonafide.upstream.entrance import ADMISSION, Entrance, present, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from datetime import datetime
-    from os import PathLike
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+    from collections.abc import Iterable, Iterator
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
     from bonafide.problem import Problem
     from bonafide.statement import Statement
     from bonafide.stores.body_spool import BodySpool
 
 
-class BonafideWsgi:
+class BonafideWsgi(Entrance[WSGIApplication]):
     """Hand on what a gate spoke for, to the octet, and refuse everything else. See `bonafide.upstream`."""
-
-    def __init__(
-        self,
-        app: WSGIApplication,
-        *,
-        key_files: Iterable[str | PathLike[str]],
-        origins: Iterable[str],
-        max_body: int = MAX_BODY_BYTES,
-        spool_memory: int = SPOOL_MEMORY_BYTES,
-        mount: str = "",
-        clock: Callable[[], datetime] | None = None,
-    ) -> None:
-        """Wrap `app`.
-
-        `key_files` hold the keys shared with the gate, two while one is replaced; `origins` are those of the
-        gate's `[[upstream]]`; bodies are at most `max_body` octets, of which `spool_memory` are held in memory;
-        `mount` is the path below which the server mounts the application, if it does (SCRIPT_NAME).
-
-        Raises `ConfigurationError` (`configuration.keys_unsafe`, `configuration.origin_*`,
-        `configuration.setting_malformed`).
-        """
-        self._app = app
-        self._entrance: Final = Entrance(
-            key_files=key_files,
-            origins=origins,
-            max_body=max_body,
-            spool_memory=spool_memory,
-            mount=mount,
-            clock=clock,
-        )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         statement = None
         try:
             token = present(interfaces.single_field_of_environ(environ, HEADER))
-            statement = self._entrance.verify(token, self._read_request(environ))
+            statement = self.verify(token, self._read_request(environ))
             spool = None if statement.sender is None else self._read_body(environ, statement.sender.digest)
         except (MalformedEvidence, VerificationFailed) as refusal:
             problem = refuse(refusal, str(environ.get("REQUEST_METHOD", "")), statement)
             return _answer(problem, start_response)
         inner = _inner(environ, statement, spool)
         if spool is None:
-            return self._app(inner, start_response)
+            return self.app(inner, start_response)
         try:
-            return _Closing(self._app(inner, start_response), spool)
+            return _Closing(self.app(inner, start_response), spool)
         except BaseException:
             spool.close()
             raise
 
     def _read_request(self, environ: WSGIEnvironment) -> HttpRequest:
-        entrance = self._entrance
         target = interfaces.agreed_target(
             interfaces.raw_target_of_environ(environ),
             _routed(environ),
             query=environ.get("QUERY_STRING", ""),
             mounted=environ.get("SCRIPT_NAME", ""),
-            mount=entrance.mount,
+            mount=self.mount,
         )
         return HttpRequest(
             method=environ["REQUEST_METHOD"],
-            origin=entrance.origins.pick(environ.get("HTTP_HOST")),
+            origin=self.origins.pick(environ.get("HTTP_HOST")),
             target=target,
             headers=interfaces.headers_of_environ(environ),
         )
@@ -98,7 +66,7 @@ class BonafideWsgi:
             environ.get("HTTP_TRANSFER_ENCODING"),
             decoded=bool(environ.get("wsgi.input_terminated")),
         )
-        spool = self._entrance.spool(length)
+        spool = self.spool(length)
         try:
             spool.fill(environ["wsgi.input"].read, length)
             verify_digest(covered, spool.digest())
