@@ -67,7 +67,7 @@ class PostgreSql:
 
     def remove(self) -> None:
         """End it and take its directory away."""
-        self.process.kill()
+        self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _answers(self) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, cast
 
+from bonafide.stores.lmdb import MAX_BYTES
 from deploy.processes import Failed, run
 from drill.load import STEADY
 from drill.world import World, drill
@@ -16,12 +19,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deploy.cluster import RedisServers
+    from deploy.machines import GateMachine
     from drill.load import Load
     from tests.stores.redis_servers import ClusterGroup, RedisServer, SentinelGroup
 
 AWAY_S: Final = 3.0
 AHEAD_S: Final = 1.2
-DISK_BYTES: Final = 8 * 2**20
+DISK_BYTES: Final = MAX_BYTES + 16 * 2**20
+MARGIN_BYTES: Final = 4 * 2**20
+"""Room for what a gate writes besides: its counters, and the service's last word."""
+
 BORN_AGAIN_S: Final = 12.0
 """A store that was emptied fences what was created until 8 s after its birth; a phone's clock is up to 1 s late."""
 
@@ -145,31 +152,47 @@ def kill_ahead_of(world: World, master: RedisServer, others: list[RedisServer]) 
 
 @drill
 def lmdb_disk_full(world: World) -> None:
-    """The disk under a gate's state directory, its LMDB store included, is full for three seconds."""
+    """The disk under a gate's state directory is full: while its LMDB store is at work, and when one is to be made."""
     machine = world.cluster.gates[ONLY[0]]
-    with small_disk(machine.directory / "disk") as disk:
-        machine.settings = {**machine.settings, "state_dir": str(disk / "state")}
-        machine.replay_store = f"lmdb:{disk / 'state' / 'replay'}"
+    with small_disk(machine.directory / "disk") as disk, on_disk(machine, disk):
+        with world.load(gates=ONLY, enrols=False) as load:
+            filler = fill(disk)
+            full = time.monotonic()
+            time.sleep(AWAY_S / 2)
+            os.kill(machine.gate.group[-1], signal.SIGKILL)
+            time.sleep(AWAY_S)
+            sent = load.between(full, time.monotonic() - 0.5)
+            world.told.note(f"at {len(sent) - sum(each.good for each in sent)} of {len(sent)} requests something else")
+            world.told.within("good traffic, a worker killed meanwhile, back", load.back_after(full), 5.0)
+            filler.unlink()
+        machine.gate.stop()
+        shutil.rmtree(disk / "state" / "replay")
+        filler = fill(disk, leave=MARGIN_BYTES)
+        machine.gate.start()
+        with world.load(gates=ONLY, enrols=False, calm=False) as load:
+            time.sleep(AWAY_S)
+            sent = load.between(0, time.monotonic())
+            world.told.none("admitted without room for a store", sum(each.good for each in sent), of=len(sent))
+            mended = time.monotonic()
+            filler.unlink()
+            world.told.within("good traffic back, a new store's fence included,", load.back_after(mended), BORN_AGAIN_S)
+
+
+@contextmanager
+def on_disk(machine: GateMachine, disk: Path) -> Iterator[None]:
+    """Have a gate keep everything on this disk, and go back to what it had afterwards."""
+    settings, store = machine.settings, machine.replay_store
+    machine.settings = {**settings, "state_dir": str(disk / "state")}
+    machine.replay_store = f"lmdb:{disk / 'state' / 'replay'}"
+    machine.write()
+    machine.gate.restart()
+    try:
+        yield
+    finally:
+        machine.gate.stop()
+        machine.settings, machine.replay_store = settings, store
         machine.write()
-        machine.gate.restart()
-        try:
-            with world.load(gates=ONLY, enrols=False) as load:
-                filler = fill(disk)
-                full = time.monotonic()
-                time.sleep(AWAY_S)
-                sent = load.between(full + 0.5, time.monotonic())
-                world.told.note(
-                    f"{sum(each.good for each in sent)} of {len(sent)} good requests while the disk was full"
-                )
-                mended = time.monotonic()
-                filler.unlink()
-                world.told.within("good traffic back after space was made", load.back_after(mended), 2.0)
-        finally:
-            machine.gate.stop()
-            machine.settings = {key: value for key, value in machine.settings.items() if key != "state_dir"}
-            machine.replay_store = single(world).url
-            machine.write()
-            machine.gate.start()
+        machine.gate.start()
 
 
 @contextmanager
@@ -186,10 +209,12 @@ def small_disk(place: Path) -> Iterator[Path]:
         run("umount", "--lazy", place)
 
 
-def fill(disk: Path) -> Path:
-    """Write a file until there is no space left; return it."""
+def fill(disk: Path, *, leave: int = 0) -> Path:
+    """Write a file until there is no space left but `leave` octets; return it."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(4096))
+    if leave:
+        os.truncate(filler, max(0, filler.stat().st_size - leave))
     return filler

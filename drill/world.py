@@ -28,11 +28,12 @@ class World:
     told: Told
 
     @contextmanager
-    def load(self, *, gates: Sequence[int] = (0, 1, 2), enrols: bool = True) -> Iterator[Load]:
+    def load(self, *, gates: Sequence[int] = (0, 1, 2), enrols: bool = True, calm: bool = True) -> Iterator[Load]:
         """Have phones go on, and claim at the end what every drill claims, with everything mended again."""
         load = Load(self.cluster, gates=gates, enrols=enrols)
         with load:
-            load.calm()
+            if calm:
+                load.calm()
             yield load
             self._show_nothing_twice(load)
             load.end()
