@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bonafide.ports import FirstUse
+from bonafide.stores.addresses import parse_address
+from bonafide.stores.redis import RedisReplayStore
 from bonafide.stores.redis.link import LOOK_EVERY_S
 from bonafide.testing.replay_store import replay_key
 from tests.stores.redis_servers import HOST, ClusterGroup, RedisServer, eventually
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from bonafide.stores.redis import RedisReplayStore
     from tests.conftest import RequireProgram
 
 RECORD = re.compile(rb"bonafide-epoch-1 [0-9a-f]{32} [0-9a-f]{40}:[0-9a-f]{40} [0-9]{16} [0-9]{16}")
@@ -128,6 +129,27 @@ def test_a_birth_is_not_before_the_clock_of_the_server(server: RedisServer) -> N
     opened.close()
 
 
+@pytest.mark.parametrize("off", [1.5, -1.5])
+def test_a_birth_is_the_later_of_both_clocks(server: RedisServer, off: float) -> None:
+    """The proofs of before were no further ahead than the earlier one."""
+    opened = RedisReplayStore(parse_address(server.url), clock=lambda _there, now: now + off)
+    assert use(opened, "a", START) is FirstUse.FENCED
+    assert int(server.command("GET", "bf:epoch").split()[-2]) == int((START + max(0, off)) * 1_000_000)
+    opened.close()
+
+
+def test_what_was_not_recorded_is_no_first_use(server: RedisServer, store: RedisReplayStore) -> None:
+    """A gate that was apart when it connected does not know the record yet, and does not send its first use."""
+    off = [3.0]
+    other = RedisReplayStore(parse_address(server.url), clock=lambda _there, now: now + off[0])
+    assert use(other, "a") is FirstUse.CLOCK_APART
+    off[0] = 0
+    other._server(next(iter(other._servers)))._epochs.clear()
+    assert use(other, "b") is FirstUse.FENCED
+    assert use(other, "b") is FirstUse.FIRST
+    other.close()
+
+
 def _restart(server: RedisServer) -> None:
     server.restart()
 
@@ -211,6 +233,30 @@ def test_a_newer_birth_keeps_the_newest_time(server: RedisServer, store: RedisRe
     assert use(store, "c", READY + 700) is FirstUse.FIRST
 
 
+def test_a_record_that_another_gate_replaces_under_a_use_admits_nothing(
+    server: RedisServer, store: RedisReplayStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert use(store, "a") is FirstUse.FIRST
+    only = store._server(next(iter(store._servers)))
+    replace = only._replace
+
+    def meanwhile(*arguments: Any) -> None:
+        _change_run_id(server)
+        replace(*arguments)
+
+    monkeypatch.setattr(only, "_replace", meanwhile)
+    assert use(store, "b", READY + 5) is FirstUse.FENCED
+
+
+def test_a_record_from_the_future_can_be_removed(server: RedisServer, store: RedisReplayStore) -> None:
+    """All clocks had jumped ahead; whoever cannot wait until it is that late removes the record."""
+    assert use(store, "a", READY + 86_400) is FirstUse.FIRST
+    assert use(store, "b", READY) is FirstUse.FENCED
+    server.command("DEL", "bf:epoch")
+    assert use(store, "b", READY) is FirstUse.FENCED
+    assert use(store, "b", READY + 20) is FirstUse.FIRST
+
+
 def test_a_record_of_another_form_is_left_alone_and_admits_nothing(
     server: RedisServer, store: RedisReplayStore, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -287,6 +333,16 @@ def test_a_master_of_a_cluster_that_was_emptied_fences_its_share_and_no_other(
     assert set(fresh) == {FirstUse.FIRST}
 
 
+def neighbours(store: RedisReplayStore) -> tuple[str, str]:
+    """Return two proofs whose keys lie on one master, in two buckets."""
+    found: dict[int, str] = {}
+    for name in map(str, range(20_000)):
+        number = int.from_bytes(replay_key(name)[:2]) % len(store._masters.buckets)
+        if number in {10, 20}:
+            found.setdefault(number, name)
+    return found[10], found[20]
+
+
 def test_slots_given_to_a_master_that_does_not_hold_their_keys_are_fenced(
     cluster: ClusterGroup, cluster_store: RedisReplayStore
 ) -> None:
@@ -302,3 +358,31 @@ def test_slots_given_to_a_master_that_does_not_hold_their_keys_are_fenced(
     eventually(lambda: use(cluster_store, name, READY + 2, created=READY) is FirstUse.FENCED, "the slot's new master")
     assert use(cluster_store, name, READY + 59, created=READY) is FirstUse.FENCED
     assert use(cluster_store, name, READY + 90, created=READY + 80) is FirstUse.FIRST
+
+
+def test_a_jump_that_one_bucket_saw_is_on_record_in_all_of_its_master(
+    cluster: ClusterGroup, cluster_store: RedisReplayStore
+) -> None:
+    """All clocks jump ahead together and back: what another bucket's keys lost by it, nobody asked meanwhile."""
+    one, two = neighbours(cluster_store)
+    assert use(cluster_store, one) is FirstUse.FIRST
+    assert use(cluster_store, two, READY + 700) is FirstUse.FIRST
+    cluster.master_of(160).command("DEL", cluster_store._masters.buckets[10].prefix + replay_key(one))
+    other = open_store(cluster.url)
+    assert use(other, one, READY + 1, created=READY) is FirstUse.FENCED
+    other.close()
+
+
+def test_a_clock_ahead_that_one_bucket_saw_is_on_record_in_all_of_its_master(
+    cluster: ClusterGroup, cluster_store: RedisReplayStore
+) -> None:
+    """The server's clock alone jumps: one gate is told that it is apart, and the others fence what may be lost."""
+    one, two = neighbours(cluster_store)
+    assert use(cluster_store, one) is FirstUse.FIRST
+    assert use(cluster_store, two) is FirstUse.FIRST
+    ahead = RedisReplayStore(parse_address(cluster.url), clock=lambda _there, now: now + 700)
+    assert use(ahead, two, READY + 1) is FirstUse.CLOCK_APART
+    cluster.master_of(160).command("DEL", cluster_store._masters.buckets[10].prefix + replay_key(one))
+    assert use(cluster_store, one, READY + 2, created=READY) is FirstUse.FENCED
+    assert use(cluster_store, f"{one} again", READY + 20) is FirstUse.FIRST
+    ahead.close()

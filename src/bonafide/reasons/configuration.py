@@ -97,7 +97,7 @@ SEALING_KEY_UNUSABLE: Final = _configuration(
 STORE_SCOPE: Final = _configuration(
     "store_scope",
     "The replay store cannot see all the workers that would use it.",
-    "Use lmdb for several processes on one host.",
+    "Use lmdb for several processes on one host, and Redis for several hosts.",
     "ARCHITECTURE, Scale",
 )
 STORE_FILESYSTEM: Final = _configuration(

@@ -1,7 +1,8 @@
 """Replay stores, and the start-up rule that no store is asked by workers it cannot see.
 
 `bonafide.stores.memory` serves one process; `bonafide.stores.lmdb`, the default, all processes of one
-host. Every store passes the conformance suite `bonafide.testing.replay_store`.
+host; `bonafide.stores.redis` all hosts. `bonafide.stores.addresses` opens any of them. Every store passes the
+conformance suite `bonafide.testing.replay_store`.
 """
 
 from __future__ import annotations

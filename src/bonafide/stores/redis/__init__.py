@@ -1,4 +1,51 @@
-"""The replay store of several hosts."""
+"""The replay store of several hosts: one Redis, one behind Sentinels, or a cluster.
+
+A use is one round trip of three commands: `SET key 1 NX PXAT …`, `GET record`, `TIME`. The record
+(`epoch`) says on which server (run id and replication id) this bucket of keys was born, when, and the newest
+time that was seen. Nothing is admitted unless the record was there *after* the use, names the server that the
+connection leads to, and does not fence the proof.
+
+Why nothing is admitted twice. A first use that is asked for again is either still in Redis, and then `NX` says so,
+or it has gone in one of these ways, and then it is fenced:
+
+- *Expired.* Redis forgets a key when its clock says `created` + 330 s. The proof is then more than 300 s
+  before Redis's time, and before the recorded newest time, which is at most a second behind the newest that
+  any use saw and never moves back. That holds when gates and server step together, too. Where Redis's clock alone
+  jumps ahead, every gate is apart from it and admits nothing; the first that notices (30 s are absorbed by the
+  distance of 330 and 300) lets the buckets of that server be born anew at the last recorded time. So when the clock
+  is right again, what it expired is fenced, and all that is signed from eight seconds after that time is good.
+- *Lost*: emptied, restarted, put back from a dump, a slot given away without its keys. The record is gone
+  with the keys, for it lies in the same slot, or it names another run id. The use comes before the `GET` in the
+  same connection, so a loss between the two shows; a loss before the two shows as well, unless a new birth is on
+  record already, and that fences.
+- *Failed over* before it was passed on. A new connection reads run id and replication id, a kept one reads the
+  replication id again whenever it is used after more than a second; any change is a new birth.
+- *Recorded by another server*, an old master that does not know yet. It is asked only while others name it
+  (`masters`).
+
+Why a birth fences enough. A proof that was used before the birth was created at most 5 s after the earlier
+of the gate's clock and Redis's then. The birth is the later of the gate's clock and Redis's, read by the script that
+writes it. Clocks are at most 2 s apart, or the gate admits nothing, so `created` is before birth + 6 s + 2 s, which
+is what is fenced. A gate whose clock is apart bears nothing. All gates agree, because a record is only ever put in
+place of the one that was seen (compare and set).
+
+Failures. A use is never repeated: one whose answer was lost may be on record, and would refuse itself. A silent server
+costs one timeout for those who wait; after it everybody is told at once, and one caller at a time finds out, every
+0.2 s, whether it answers. `maxmemory-policy` must be `noeviction`: it is read with every connection. Rights that a
+user needs: `+set +get +time +info +eval +select +client|setname ~bf*`, and `+cluster|slots +cluster|myid` in a cluster.
+
+Measured beside it, in us of this process's CPU for one first use over loopback, redis-py 8.1 with hiredis, where
+one P-256 verification is 44: commands on a connection (as here) 31 to 38, by a unix socket the same or less,
+redis-py's client with a pipeline 60, with a script 58. The server spends 2 on the three commands and 5 on a script that
+does the same. A live proof takes 129 octets of Redis's memory.
+
+Not claimed: anything against who may write to Redis, or about keys moved by hand (SWAPDB, RESTORE). A Redis host
+whose clock jumps more than 270 s ahead and back, both within a minute and without a single use in between on any gate.
+Sentinels that learn of a change later than two seconds after it. One address whose server is replaced behind it
+while the old one sleeps and wakes: that wants Sentinels or a cluster. Names are looked up by the system, whose
+timeouts are its own: addresses in numbers are not. A master without replicas drops its backlog after an hour
+(`repl-backlog-ttl`) and takes another replication id: eight seconds of fences for no loss.
+"""
 
 from __future__ import annotations
 

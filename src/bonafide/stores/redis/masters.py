@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 ASK_EVERY_S: Final = 0.5
 BELIEVE_S: Final = 1.0
 _RETRY_AFTER_S: Final = 0.1
-_LEAVE_OUT_S: Final = 2.0
+_LEAVE_OUT_S: Final = 10.0
 _AGREEING: Final = 2
 _NEVER: Final = float("-inf")
 

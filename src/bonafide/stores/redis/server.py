@@ -220,6 +220,8 @@ class Server:
         commands: list[Command] = []
         for bucket, old in unborn:
             birth, newest = (now, now) if old is None else (max(now, old.birth), max(now, old.newest))
+            if old is None:
+                self._newest.seen = now  # an operator who removes a record from the future must not wait for it
             head = epochs.head(secrets.token_hex(16).encode(), link.server)
             before = b"" if old is None else old.raw
             times = epochs.microseconds(birth), epochs.microseconds(newest)
@@ -231,6 +233,7 @@ class Server:
         if self._jumped(clock):
             self._sweep(link, deadline, lambda each: each.with_times(birth=each.birth, newest=clock))
             epoch = self._epochs.get(bucket.number)
+        self._seen = (clock, time.monotonic())  # only now: a sweep that failed is made by the next use
         for _ in range(_TRIES):
             if epoch is None or clock < epoch.newest + epochs.RECORD_EVERY_S:
                 return epoch
@@ -246,8 +249,10 @@ class Server:
 
         Other buckets, which nobody asks meanwhile, would not learn that their keys expired.
         """
-        seen, self._seen = self._seen, (clock, time.monotonic())
-        return seen is not None and clock - seen[0] > self._seen[1] - seen[1] + epochs.SLACK_S - epochs.MAX_APART_S
+        if self._seen is None:
+            return False
+        before, at = self._seen
+        return clock - before > time.monotonic() - at + epochs.SLACK_S - epochs.MAX_APART_S
 
     def _sweep(self, link: Link, deadline: float, change: Callable[[Epoch], bytes]) -> None:
         """Change the records of all buckets here."""
