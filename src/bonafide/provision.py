@@ -32,7 +32,9 @@ MAX_ASK_BYTES: Final = 2048
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 """Half a million bans within two hours, and what wraps them."""
 
-ASK_LIFETIME_S: Final = 60
+ASK_LIFETIME_S: Final = 15
+"""So far a service may be ahead of a gate. When its clock is put right, the gate takes its word again after as long."""
+
 MAX_AHEAD_S: Final = 5
 RAMP_KEY_OCTETS: Final = 32
 
@@ -81,7 +83,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvenAsk:
-    """What the named gate asked, a minute ago at most. `have` is the tag of the state that it holds, or empty."""
+    """What the named gate asked, a moment ago. `have` is the tag of the state that it holds, or empty."""
 
     gate: str
     environment: Environment
@@ -144,7 +146,7 @@ def verify_ask(
 ) -> ProvenAsk:
     """Verify an ask; `key` is the one that `ask.gate` is registered with, None where there is none.
 
-    Proves that this gate asked this service within the last 60 s. Not proven: that it asks for the first time. An ask
+    Proves that this gate asked this service within the last 15 s. Not proven: that it asks for the first time. An ask
     that is sent again brings an answer that nobody but the gate can read, and that repeats the old id.
 
     Raises `VerificationFailed` (`provision.gate_unknown`, `provision.ask_*`).

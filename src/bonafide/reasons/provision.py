@@ -46,7 +46,7 @@ ASK_ELSEWHERE: Final = Reason(
 
 ASK_STALE: Final = Reason(
     code="provision.ask_stale",
-    meaning="The ask was signed more than 60 s ago, or ahead of the service's clock.",
+    meaning="The ask was signed more than 15 s ago, or ahead of the service's clock.",
     honest_cause="Clocks of gate and service that are apart.",
     likely_attack="An ask that was recorded, sent again.",
     remedy="Mend the time service.",
