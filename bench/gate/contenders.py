@@ -13,32 +13,35 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bench.gate import django_api
+from bench.gate.accounting import family
 from bench.gate.endpoints import KEY
-from bench.gate.phones import Issuing, bearer_batch, proven_batch
+from bench.gate.memory import fill_store
+from bench.gate.phones import ISSUING, bearer_batch, proven_batch
 from bench.gate.processes import Program, answering, behind_gate, in_front, nginx, python, redis
-from tests.gate.service import AUDIENCE, GATE_KEY_ID, ISSUER
 from tests.gate.world import RunningGate
-from tests.gate_world import GATE_SECRET, ISSUER_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 RULES: Final[Sequence[Mapping[str, object]]] = ({"match": "/api/**"},)
 ROUTES: Final = '[[route]]\nmatch = "/api/**"\n'
-LIMITS: Final = (
-    '[limits]\ninstance = "1000000/minute"\nnetwork = "100000000/minute"\nuser = "1000000/minute"\n'
-)
+LIMITS: Final = '[limits]\ninstance = "1000000/minute"\nnetwork = "100000000/minute"\nuser = "1000000/minute"\n'
 """Counted like any others, and never reached: all load comes from one address."""
 
-ISSUING: Final = Issuing(
-    issuer=ISSUER,
-    audience=AUDIENCE,
-    app="shop",
-    identity="TEAM123456.com.example.shop",
-    signing_key=ISSUER_KEY,
-    gate_key_id=GATE_KEY_ID,
-    gate_secret=GATE_SECRET,
+CONTENDERS: Final = (
+    "nginx",
+    "empty 204",
+    "empty 204 + verify",
+    "bonafide, LMDB",
+    "bonafide, Redis",
+    "PyJWT",
+    "PyJWT + pydpop",
+    "Django",
 )
+"""What can be asked for. A gate runs with session and with hardware proofs, Django bare and with the middleware."""
+
+WORKERS: Final = 2
+"""A gate's default; every server has as many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,9 @@ class Arena:
     """All contenders of a run, running. Use as a context manager."""
 
     directory: Path
-    gate_workers: int = 1
+    live: int = 0
+    threads: int = 1
+    workers: int = WORKERS
     contenders: dict[str, Contender] = field(default_factory=dict)
     gates: dict[str, RunningGate] = field(default_factory=dict)
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -72,6 +77,7 @@ class Arena:
         steps = {
             "nginx": self._alone,
             "empty 204": lambda: self._endpoint("empty", "empty 204", self._session),
+            "empty 204 + verify": lambda: self._endpoint("verify", "empty 204 + verify", self._session),
             "bonafide, LMDB": lambda: self._gate("LMDB"),
             "bonafide, Redis": lambda: self._gate("Redis"),
             "PyJWT": lambda: self._endpoint("bearer", "PyJWT", lambda count: self._bearer(count, dpop=False)),
@@ -80,11 +86,7 @@ class Arena:
             ),
             "Django": self._django,
         }
-        unknown = set(names) - set(steps)
-        if unknown:
-            message = f"there is no contender {', '.join(sorted(unknown))}: choose from {', '.join(steps)}"
-            raise SystemExit(message)
-        for name in names or steps:
+        for name in names or CONTENDERS:
             steps[name]()
 
     def _enter(self, name: str, front: Program, port: int, make: Callable[[int], list[bytes]], **more: object) -> None:
@@ -127,29 +129,36 @@ class Arena:
         key = self.directory / "access.pem"
         key.write_bytes(_ACCESS_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
         path = self._path(f"{kind}.sock")
-        server = python("bench.gate.endpoints", ["wsgi", kind, str(path)], path, self._path(f"{kind}.log"), **{KEY: str(key)})
+        server = python(
+            "bench.gate.endpoints",
+            ["wsgi", kind, str(path), str(self.threads), str(self.workers)],
+            path,
+            self._path(f"{kind}.log"),
+            **{KEY: str(key)},
+        )
         self._start(server)
         front, port = self._guarded(kind, path)
         self._enter(name, front, port, make, server=lambda: server.pids)
 
     def _gate(self, store: str) -> None:
         more: dict[str, Callable[[], list[int]]] = {}
-        changes = {"poll_every": "3"}
+        changes = {"poll_every": "3", "threads": str(self.threads)}
         if store == "Redis":
             program, path = redis(self.directory)
             self._start(program)
             changes["replay_store"] = f'"unix://{path}?db=0"'
             more["redis"] = lambda: program.pids
-        gate = RunningGate(
-            home=self._path(f"gate {store}"), workers=self.gate_workers, extra=LIMITS, routes=ROUTES
-        )
+        gate = RunningGate(home=self._path(f"gate {store}"), workers=self.workers, extra=LIMITS, routes=ROUTES)
         gate.write(**changes)
+        if store == "LMDB" and self.live:
+            (gate.home / "state").mkdir(mode=0o700)
+            fill_store(gate.home / "state" / "replay", self.live)
         self._stack.callback(gate.stop)
         gate.start()
         self.gates[store] = gate
         front, port = self._guarded(f"gate {store}", gate.socket)
         for proof, make in (("session", self._session), ("hardware", self._hardware)):
-            self._enter(f"{proof}, {store}", front, port, make, server=lambda: family_of(gate), **more)
+            self._enter(f"{proof}, {store}", front, port, make, server=lambda: family(gate.pid), **more)
 
     def _django(self) -> None:
         home = self._path("django")
@@ -159,7 +168,12 @@ class Arena:
         issuing = django_api.read_issuing(home)
         for kind, name in (("bare", "Django"), ("locked", "Django + middleware")):
             path = self._path(f"django-{kind}.sock")
-            server = python("bench.gate.django_api", [kind, str(home), str(path)], path, self._path(f"django-{kind}.log"))
+            server = python(
+                "bench.gate.django_api",
+                [kind, str(home), str(path), str(self.threads), str(self.workers)],
+                path,
+                self._path(f"django-{kind}.log"),
+            )
             self._start(server)
             http, text = in_front(path)
             program, port = nginx(self.directory, f"django-{kind}", http=http, server=text)
@@ -174,13 +188,6 @@ class Arena:
 
 def _pids(program: Program) -> Callable[[], list[int]]:
     return lambda: program.pids
-
-
-def family_of(gate: RunningGate) -> list[int]:
-    """Return a gate's processes: the parent, and what it started."""
-    from bench.gate.accounting import family  # noqa: PLC0415 - moved up by the formatter's leave
-
-    return family(gate.pid)
 
 
 _ACCESS_KEY: Final = ec.generate_private_key(ec.SECP256R1())

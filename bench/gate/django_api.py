@@ -1,7 +1,7 @@
 """Django behind Nginx, bare or with the middleware: the same view, the same server.
 
-    python -m bench.gate.django_api prepare DIRECTORY             migrate, name the app, write what phones need
-    python -m bench.gate.django_api bare|locked DIRECTORY SOCKET  serve
+python -m bench.gate.django_api prepare DIRECTORY             migrate, name the app, write what phones need
+python -m bench.gate.django_api bare|locked DIRECTORY SOCKET  serve
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _configure() -> Path:
             "KEYS_DIR": str(directory / "keys"),
             "REPLAY_STORE": f"lmdb:{directory / 'replay'}",
             "ROUTES": [{"match": "/bonafide/**", "client": "open", "because": "the service"}, {"match": "/api/**"}],
-            "PROCESSES": 1,
+            "PROCESSES": 2,
         },
     )
     django.setup()
@@ -123,7 +123,7 @@ def read_issuing(directory: Path) -> Issuing:
     )
 
 
-def main(what: str, directory: str, where: str = "") -> None:
+def main(what: str, directory: str, where: str = "", threads: str = "1", workers: str = "1") -> None:
     """Do what the command line says."""
     os.environ[DIRECTORY] = directory
     if what == "prepare":
@@ -133,7 +133,7 @@ def main(what: str, directory: str, where: str = "") -> None:
     os.environ[MIDDLEWARE] = "bonafide.django.middleware.BonafideMiddleware" if what == "locked" else ""
     from bench.gate.serving import serve  # noqa: PLC0415 - not for `prepare`
 
-    serve("bench.gate.django_api:application", Path(where))
+    serve("bench.gate.django_api:application", Path(where), threads=int(threads), workers=int(workers))
 
 
 if __name__ == "__main__":

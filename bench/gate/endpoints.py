@@ -1,8 +1,8 @@
 """What stands in a gate's place: the empty 204, and what PyJWT and pydpop do for an `auth_request`.
 
-    python -m bench.gate.endpoints INTERFACE NAME SOCKET [THREADS]
+    python -m bench.gate.endpoints INTERFACE NAME SOCKET [THREADS [WORKERS]]
 
-INTERFACE is `wsgi`, `rsgi`, `asgi` (all granian) or `uvicorn`; NAME is `empty`, `bearer` or `dpop`. Granian runs as
+INTERFACE is `wsgi`, `rsgi`, `asgi` (all granian) or `uvicorn`; NAME is `empty`, `verify`, `bearer` or `dpop`. Granian runs as
 `bonafide.gate.serve` runs it.
 """
 
@@ -18,8 +18,7 @@ import jwt  # noqa: TID251 - a contender
 import pydpop
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from bonafide.gate.asked import read_request
-from bonafide.http import Origins
+from bench.gate.measuring import verifying
 from bonafide.proof.http_signature import FIELDS_READ
 
 if TYPE_CHECKING:
@@ -30,29 +29,36 @@ if TYPE_CHECKING:
 
 NAME: Final = "BENCH_ENDPOINT"
 KEY: Final = "BENCH_ACCESS_KEY"
-STATEMENT: Final = "x" * 900
+STATEMENT: Final = "x" * 804
 """As long as what a gate says (`Bonafide-Admission`), to within some octets; see tests/bench."""
 
 TOKEN_LIFE_S: Final = 300
-_ORIGINS: Final = Origins(["https://api.example.com"])
 _ADMITTED: Final = "204 No Content"
 _REFUSED: Final = "401 Unauthorized"
 
 
 def wsgi() -> WsgiApp:
     """Make the callable that the environment names."""
-    return {"empty": _empty, "bearer": _bearer, "dpop": _dpop}[os.environ[NAME]]()
+    return {"empty": _empty, "verify": _verify, "bearer": _bearer, "dpop": _dpop}[os.environ[NAME]]()
 
 
-def _empty() -> WsgiApp:
-    """Read what a gate reads, and answer as long as it answers."""
+def _empty(besides: Callable[[], object] | None = None) -> WsgiApp:
+    """Read the fields that a gate reads, and answer as long as it answers."""
+    keys = [f"HTTP_{name.upper().replace('-', '_')}" for name in (*sorted(FIELDS_READ), *_ORIGINAL)]
 
     def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        read_request(environ, _ORIGINS)
-        start_response(_ADMITTED, [("Bonafide-Admission", STATEMENT)])
+        read = {key: environ[key] for key in keys if key in environ}
+        if besides is not None:
+            besides()
+        start_response(_ADMITTED if read["HTTP_ORIGINALTARGET"] else _REFUSED, [("Bonafide-Admission", STATEMENT)])
         return (b"",)
 
     return app
+
+
+def _verify() -> WsgiApp:
+    """Do the same, and verify one raw signature besides: what that costs in a server that is at work."""
+    return _empty(verifying())
 
 
 def _decoder() -> Callable[[str], dict[str, Any]]:
@@ -171,7 +177,7 @@ _ORIGINAL: Final = (
 )
 
 
-def main(interface: str, name: str, path: str, threads: str = "4") -> None:
+def main(interface: str, name: str, path: str, threads: str = "1", workers: str = "1") -> None:
     """Serve one of them on a socket until a signal ends it."""
     os.environ[NAME] = name
     if interface == "uvicorn":
@@ -181,7 +187,9 @@ def main(interface: str, name: str, path: str, threads: str = "4") -> None:
         return
     from bench.gate.serving import serve  # noqa: PLC0415 - not where uvicorn serves
 
-    serve(f"bench.gate.endpoints:{interface}", Path(path), interface=interface, threads=int(threads))
+    serve(
+        f"bench.gate.endpoints:{interface}", Path(path), interface=interface, threads=int(threads), workers=int(workers)
+    )
 
 
 if __name__ == "__main__":

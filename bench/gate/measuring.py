@@ -53,7 +53,9 @@ def median(values: Iterable[float]) -> float:
     return statistics.median(values)
 
 
-def measure(contenders: Mapping[str, Contender], *, rounds: int, requests: int, said: Callable[[str], None]) -> Measured:
+def measure(
+    contenders: Mapping[str, Contender], *, rounds: int, requests: int, said: Callable[[str], None]
+) -> Measured:
     """Run all contenders in turn, round after round."""
     measured = Measured(slots={name: [] for name in contenders})
     loads = {name: Load(contender.port) for name, contender in contenders.items()}

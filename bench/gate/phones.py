@@ -25,6 +25,8 @@ from bonafide.proof.content_digest import NO_BODY, digest_of
 from bonafide.proof.http_signature import HardwareSigner, SessionSigner, sign
 from bonafide.session import mac_key, session_key
 from bonafide.terms import EvidenceEnvironment, Platform, Tier
+from tests.gate.service import AUDIENCE, GATE_KEY_ID, ISSUER
+from tests.gate_world import GATE_SECRET, ISSUER_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +57,17 @@ class Issuing:
     signing_key: SigningKey = field(repr=False)
     gate_key_id: str
     gate_secret: bytes = field(repr=False)
+
+
+ISSUING: Final = Issuing(
+    issuer=ISSUER,
+    audience=AUDIENCE,
+    app="shop",
+    identity="TEAM123456.com.example.shop",
+    signing_key=ISSUER_KEY,
+    gate_key_id=GATE_KEY_ID,
+    gate_secret=GATE_SECRET,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +169,7 @@ def proven_batch(at: Issuing, count: int, *, hardware: bool, per_phone: int = RE
     now = datetime.now(UTC)
     created = int(now.timestamp())
     phones = [make_phone(at, now) for _ in range(-(-count // per_phone))]
-    return [
-        octets(phones[number % len(phones)].signed(created=created, hardware=hardware)) for number in range(count)
-    ]
+    return [octets(phones[number % len(phones)].signed(created=created, hardware=hardware)) for number in range(count)]
 
 
 def bearer_batch(key: ec.EllipticCurvePrivateKey, count: int, *, dpop: bool) -> list[bytes]:

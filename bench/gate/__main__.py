@@ -1,0 +1,69 @@
+"""`make bench-gate`. Exits with 1 where a promise is broken."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.gate import interfaces, projection, report
+from bench.gate.contenders import CONTENDERS, Arena
+from bench.gate.measuring import measure
+from bench.gate.memory import fill_gate, largest_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(words: Sequence[str]) -> int:
+    """Do what the command line says."""
+    reader = argparse.ArgumentParser(prog="python -m bench.gate", description=__doc__)
+    reader.add_argument("what", nargs="?", choices=["contenders", "interfaces", "projection"], default="contenders")
+    reader.add_argument("--rounds", type=int, default=5)
+    reader.add_argument("--requests", type=int, default=4000, help="in each slot")
+    reader.add_argument("--live", type=int, default=1_000_000, help="nonces in the LMDB store")
+    reader.add_argument("--only", action="append", choices=CONTENDERS, help="may be repeated")
+    asked = reader.parse_args(words)
+    if asked.what == "projection":
+        print(projection.text())
+        return 0
+    with tempfile.TemporaryDirectory(prefix="bonafide-bench-") as directory:
+        if asked.what == "interfaces":
+            return _interfaces(Path(directory), asked)
+        return _contenders(Path(directory), asked)
+
+
+def _interfaces(directory: Path, asked: argparse.Namespace) -> int:
+    entries = interfaces.compare(directory, rounds=asked.rounds, requests=asked.requests)
+    report.write("gate_interfaces", entries)
+    print("\nthe empty 204 over each interface, on a Unix socket, without Nginx")
+    for entry in entries:
+        low, high = entry["spread"]
+        print(f"  {entry['name']:<24} {entry['us_per_op']:7.1f} us of CPU  ({low:.1f} to {high:.1f})")
+    return 0
+
+
+def _contenders(directory: Path, asked: argparse.Namespace) -> int:
+    with Arena(directory, live=asked.live) as arena:
+        arena.admit(*asked.only or ())
+        memory: dict[str, Any] | None = None
+        measured = measure(arena.contenders, rounds=asked.rounds, requests=asked.requests, said=_say)
+        if "LMDB" in arena.gates:
+            fill_gate(arena.contenders["session, LMDB"], attestations=min(10_000, asked.live // 100))
+            memory = report.memory_promise(largest_worker(arena.gates["LMDB"].pid))
+    rows, promised = report.rows(measured), list(report.promises(measured))
+    more = [] if memory is None else [memory]
+    report.write("gate", [*rows, *(promise.fields() for promise in promised), *more])
+    print(f"\n{report.table(rows)}\n\n{report.judgement(promised, memory)}")
+    kept = all(promise.holds for promise in promised) and (memory is None or memory["holds"])
+    return 0 if kept else 1
+
+
+def _say(what: str) -> None:
+    print(what, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

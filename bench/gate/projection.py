@@ -1,0 +1,6 @@
+"""What a fleet needs: measured unit costs, and arithmetic that is shown."""
+
+
+def text() -> str:
+    """Placeholder."""
+    return ""

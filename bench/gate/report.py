@@ -1,0 +1,177 @@
+"""The table of a run, the promises that it is held to, and `build/bench/gate.json`.
+
+Each entry of the JSON has the fields of `make bench` (`name`, `us_per_op`, `versus`, `ratio`) and more: what each role
+took, the spread of the rounds, throughput and times.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from bench._rounds import OUTPUT
+from bench.gate.measuring import median
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bench.gate.accounting import Memory
+    from bench.gate.measuring import Measured
+
+VERIFY: Final = "P-256 verify (cryptography)"
+EMPTY: Final = "empty 204"
+DPOP: Final = "PyJWT + pydpop"
+MAX_WORKER_BYTES: Final = 80_000_000
+_ROLES: Final = ("nginx", "server", "redis")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What is promised of a run: `ratio` is at most `at_most`, or at least `at_least`."""
+
+    name: str
+    us_per_op: float
+    versus: str
+    ratio: float
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is kept."""
+        return (self.at_most is None or self.ratio <= self.at_most) and (
+            self.at_least is None or self.ratio >= self.at_least
+        )
+
+    def fields(self) -> dict[str, Any]:
+        """Return the entry of the JSON."""
+        bounds = {"at_most": self.at_most, "at_least": self.at_least}
+        return {
+            "name": self.name,
+            "us_per_op": round(self.us_per_op, 3),
+            "versus": self.versus,
+            "ratio": round(self.ratio, 4),
+            **{name: bound for name, bound in bounds.items() if bound is not None},
+            "holds": self.holds,
+        }
+
+
+def promises(measured: Measured) -> Iterator[Promise]:
+    """Yield what this run is held to, as far as its contenders ran."""
+    verify, ran = median(measured.verify), measured.slots
+    bounds = (("session, LMDB", 1.0), ("session, Redis", 2.5), ("hardware, LMDB", 2.0))
+    for name, at_most in bounds:
+        if name in ran and EMPTY in ran:
+            # The difference is taken round by round: both stand beside each other in time.
+            pairs = zip(measured.cpu(name, "server"), measured.cpu(EMPTY, "server"), strict=True)
+            added = median(gate - empty for gate, empty in pairs)
+            yield Promise(
+                name=f"{name}: gate - empty 204",
+                us_per_op=added,
+                versus=VERIFY,
+                ratio=added / verify,
+                at_most=at_most,
+            )
+    for name, at_least in (("session, LMDB", 5.0), ("hardware, LMDB", 3.0)):
+        if name in ran and DPOP in ran:
+            ours, theirs = (median(measured.cpu(each, "server")) for each in (name, DPOP))
+            yield Promise(
+                name=f"{DPOP}: gate CPU", us_per_op=theirs, versus=name, ratio=theirs / ours, at_least=at_least
+            )
+
+
+def memory_promise(worker: Memory) -> dict[str, Any]:
+    """Return the entry for the largest gate worker's private memory."""
+    return {
+        "name": "private memory of a gate worker, 1 M live nonces",
+        "bytes": worker.total,
+        "anonymous_bytes": worker.anonymous,
+        "mapped_bytes": worker.mapped,
+        "at_most": MAX_WORKER_BYTES,
+        "holds": worker.total <= MAX_WORKER_BYTES,
+    }
+
+
+def rows(measured: Measured) -> list[dict[str, Any]]:
+    """Return an entry for each contender."""
+    verify = median(measured.verify)
+    found = [
+        {
+            "name": VERIFY,
+            "us_per_op": round(verify, 3),
+            "versus": VERIFY,
+            "ratio": 1.0,
+            "spread": [round(min(measured.verify), 3), round(max(measured.verify), 3)],
+        }
+    ]
+    for name, slots in measured.slots.items():
+        cost = median(measured.cpu(name))
+        server = measured.cpu(name, "server") if "server" in slots[0].cpu else measured.cpu(name)
+        found.append(
+            {
+                "name": name,
+                "us_per_op": round(cost, 3),
+                "versus": VERIFY,
+                "ratio": round(cost / verify, 4),
+                **{f"{role}_us": round(median(measured.cpu(name, role)), 3) for role in _ROLES if role in slots[0].cpu},
+                "spread": [round(min(server), 3), round(max(server), 3)],
+                "per_second": round(median(slot.per_second for slot in slots)),
+                "p50_ms": round(median(slot.p50 for slot in slots), 3),
+                "p99_ms": round(median(slot.p99 for slot in slots), 3),
+            }
+        )
+    return found
+
+
+def table(entries: Sequence[dict[str, Any]]) -> str:
+    """Return the contenders as text: microseconds of CPU a request, by role and in all."""
+    width = max(len(entry["name"]) for entry in entries)
+    lines = [
+        f"{'us of CPU a request':<{width}}  {'nginx':>7} {'server':>7} {'redis':>7} {'all':>7}"
+        f"  {'server, lowest to highest':>25}  {'per s':>7} {'p50 ms':>7} {'p99 ms':>7}"
+    ]
+    for entry in entries:
+        low, high = entry["spread"]
+        cells = "".join(_cell(entry.get(f"{role}_us")) for role in _ROLES)
+        tail = (
+            f"  {entry['per_second']:>7} {entry['p50_ms']:>7.2f} {entry['p99_ms']:>7.2f}"
+            if "per_second" in entry
+            else ""
+        )
+        spread = f"{low:.1f} to {high:.1f}"
+        lines.append(f"{entry['name']:<{width}} {cells} {entry['us_per_op']:>7.1f}  {spread:>25}{tail}")
+    return "\n".join(lines)
+
+
+def judgement(promised: Sequence[Promise], memory: dict[str, Any] | None) -> str:
+    """Return the promises as text."""
+    lines = []
+    for promise in promised:
+        bound = f"at most {promise.at_most}" if promise.at_most is not None else f"at least {promise.at_least}"
+        lines.append(
+            f"{promise.name}: {promise.us_per_op:.1f} us, {promise.ratio:.2f} x {promise.versus}"
+            f"  ({bound}: {_word(holds=promise.holds)})"
+        )
+    if memory is not None:
+        mega = {name: memory[f"{name}bytes"] / 1_000_000 for name in ("", "anonymous_", "mapped_")}
+        lines.append(
+            f"{memory['name']}: {mega['']:.1f} MB, of it {mega['anonymous_']:.1f} MB heap and"
+            f" {mega['mapped_']:.1f} MB of files  (at most {MAX_WORKER_BYTES // 1_000_000}:"
+            f" {_word(holds=memory['holds'])})"
+        )
+    return "\n".join(lines)
+
+
+def write(name: str, entries: Sequence[dict[str, Any]]) -> None:
+    """Write `build/bench/<name>.json`."""
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    (OUTPUT / f"{name}.json").write_text(json.dumps(list(entries), indent=1) + "\n", encoding="ascii")
+
+
+def _cell(value: float | None) -> str:
+    return f"{'':>8}" if value is None else f"{value:>8.1f}"
+
+
+def _word(*, holds: bool) -> str:
+    return "holds" if holds else "BROKEN"
