@@ -225,12 +225,27 @@ def test_gates_agree_on_one_birth(server: RedisServer) -> None:
 
 
 def test_a_newer_birth_keeps_the_newest_time(server: RedisServer, store: RedisReplayStore) -> None:
-    """A clock that jumped ahead before the fail-over still fences after it."""
+    """A clock that jumped ahead before the fail-over still fences after it, on gates that did not see it too."""
     assert use(store, "a", READY + 1000) is FirstUse.FIRST
     _change_run_id(server)
-    assert use(store, "b", READY + 1) is FirstUse.FENCED
-    assert use(store, "c", READY + 699) is FirstUse.FENCED
-    assert use(store, "c", READY + 700) is FirstUse.FIRST
+    other = open_store(server.url)
+    assert use(other, "b", READY + 1) is FirstUse.FENCED
+    assert use(other, "c", READY + 699) is FirstUse.FENCED
+    assert use(other, "c", READY + 700) is FirstUse.FIRST
+    other.close()
+
+
+def test_a_newer_birth_is_not_before_an_older_one(server: RedisServer, store: RedisReplayStore) -> None:
+    """What was in the future once may have been used then."""
+    record = server.command("GET", "bf:epoch").split(b" ")
+    record[3] = b"%d" % ((READY + 50) * 1_000_000)
+    server.command("SET", "bf:epoch", b" ".join(record))
+    _change_run_id(server)
+    other = open_store(server.url)
+    assert use(other, "a", READY + 10) is FirstUse.FENCED
+    assert use(other, "a", READY + 60, created=READY + 57) is FirstUse.FENCED
+    assert use(other, "a", READY + 60, created=READY + 58) is FirstUse.FIRST
+    other.close()
 
 
 def test_a_record_that_another_gate_replaces_under_a_use_admits_nothing(
