@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bonafide.gate.config import GateConfig, Upstream
     from bonafide.routes import Route
+    from bonafide.stores.addresses import ReplayStoreAddress
 
 BAN_WITHIN: Final = timedelta(seconds=5)
 STALE: Final = timedelta(minutes=10)
@@ -127,8 +128,11 @@ def _store(config: GateConfig) -> Iterator[Finding]:
             attacker="nothing; but each restart refuses honest requests for some seconds, and one worker is the most.",
             remedy="use lmdb: or Redis.",
         )
-    if address.kind not in _NETWORKED:
-        return
+    if address.kind in _NETWORKED:
+        yield from _networked_store(address)
+
+
+def _networked_store(address: ReplayStoreAddress) -> Iterator[Finding]:
     abroad = [host for host, _ in address.hosts if not is_loopback(host)]
     if abroad and not address.tls:
         yield Finding(

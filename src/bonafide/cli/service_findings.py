@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bonafide.cli.findings import Finding, as_root, is_loopback, is_plain_abroad, private_paths
 
@@ -138,6 +138,7 @@ def _database(home: Home) -> Iterator[Finding]:
 
 def _rows(settings: Settings) -> Iterator[Finding]:
     from django.db import Error as DatabaseError  # noqa: PLC0415 - an extra
+    from django.db import connection  # noqa: PLC0415 - likewise
 
     from bonafide.django.service import health  # noqa: PLC0415 - likewise
 
@@ -153,7 +154,7 @@ def _rows(settings: Settings) -> Iterator[Finding]:
         return
     now = datetime.now(UTC)
     try:
-        yield from _clock(now)
+        yield from _clock(now, connection)
         yield from _openings(settings, now)
         yield from _gates(settings, now)
         yield from _apps(settings, now)
@@ -167,9 +168,7 @@ def _rows(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _clock(now: datetime) -> Iterator[Finding]:
-    from django.db import connection  # noqa: PLC0415 - an extra
-
+def _clock(now: datetime, connection: Any) -> Iterator[Finding]:
     if connection.vendor != "postgresql":
         return
     with connection.cursor() as cursor:

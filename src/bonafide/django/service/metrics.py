@@ -105,6 +105,6 @@ def exposition(_request: HttpRequest) -> HttpResponse:
     """`GET /metrics`, on the operator's listener alone."""
     registry = CollectorRegistry()
     if VARIABLE in os.environ:
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client has no types there
     registry.register(Standing())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE)
