@@ -69,6 +69,11 @@ def test_address_that_a_file_could_misread_is_refused(text: str) -> None:
     assert refusal.value.reason is reasons.SETTING_MALFORMED
 
 
+def test_host_of_an_address_is_without_its_port() -> None:
+    assert parse_address("https://api.internal").host == "api.internal"
+    assert LISTENS.host == ""
+
+
 def test_service_has_a_prefix() -> None:
     found = parse_service("https://id.example.com/bonafide/v1/")
     assert found == Service(address=Address(authority="id.example.com:443", tls=True), prefix="/bonafide/v1")
@@ -127,7 +132,7 @@ def test_hosts_are_the_origins_with_and_without_the_default_port_alone() -> None
     ("bounds", "largest", "streams"),
     [
         (["1KiB", "64KiB"], 65536, False),
-        (["1MiB"], 1024 * 1024, False),
+        (["65537B"], 65537, True),
         (["1KiB", "10MiB"], 10 * 1024 * 1024, True),
         (["1KiB", None], None, True),
     ],

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bonafide.gate.proxies import GATE_HEADERS, ORIGINAL_HEADERS, nginx
+from bonafide.gate.proxies import GATE_HEADERS, ORIGINAL_HEADERS, Address, nginx
 from tests.gate.proxies import programs
-from tests.gate.proxies.judging import ADMISSION, HOST, OTHER_HOST, having, refusal, signed, without
+from tests.gate.proxies.judging import ADMISSION, HOST, OTHER_HOST, having, octets, refusal, signed, without
 from tests.gate.proxies.stage import Stage
 from tests.gate.proxies.starting import start_nginx
-from tests.gate.proxies.wire import Message
+from tests.gate.proxies.wire import Message, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,6 +176,28 @@ def test_default_server_tells_the_gate_no_host_of_another_api(program: Path) -> 
         assert not stage.api.seen
 
 
+@pytest.mark.parametrize(("bound", "streams"), [("64KiB", False), ("1MiB", True)])
+def test_large_uploads_reach_the_api_while_the_gates_word_is_fresh(program: Path, bound: str, streams: bool) -> None:
+    """A slow phone may send for minutes; a body that was gathered first would arrive long after the gate spoke."""
+    rules = ({"match": "/api/**", "max_body": bound},)
+    with Stage(lambda stage: start_nginx(stage, program), rules=rules) as stage:
+        raw = octets(signed(method="POST", body=b"x" * 1000))
+        begun: list[int] = []
+
+        def slowly() -> Iterator[bytes]:
+            yield raw[:-500]
+            ends = time.monotonic() + (5 if streams else 0.3)
+            while not stage.api.connections and time.monotonic() < ends:
+                time.sleep(0.01)
+            begun.append(stage.api.connections)
+            yield raw[-500:]
+
+        (answer,) = send(slowly(), port=stage.http)
+        assert answer.status == 200
+        assert begun == [int(streams)]
+        assert len(stage.api.seen[0].body) == 1000
+
+
 # What a site's own lines cannot undo ----------------------------------------------------------------
 
 
@@ -216,6 +240,15 @@ def test_site_that_turns_off_what_the_snippet_relies_on_does_not_start(program: 
         run = subprocess.run([*wrong.command, "-t"], capture_output=True, text=True, check=False)
         assert run.returncode != 0
         assert "duplicate" in run.stderr
+
+
+def test_api_behind_tls_is_verified(running: Stage) -> None:
+    front = running.front
+    backend = Address(authority="api.internal:443", tls=True)
+    text = nginx.server_level(front, replace(front.sites[0], backend=backend))
+    assert "proxy_pass https://bonafide_api;" in text
+    for line in ("proxy_ssl_verify on;", "proxy_ssl_name api.internal;", "proxy_ssl_server_name on;"):
+        assert line in text
 
 
 def test_whole_example_of_a_site_is_accepted_by_nginx(program: Path, running: Stage, tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ SERVICE_PATHS: Final = (
 MAX_SERVICE_BODY: Final = 64 * 1024
 """The service's own bound on its messages (PROTOCOL, first paragraph)."""
 
-STREAMED_FROM: Final = 1024 * 1024
-"""Where a route takes larger bodies than this, bodies are handed on as they come.
+STREAMED_FROM: Final = 64 * 1024
+"""Where a route takes larger bodies than this, in octets, bodies are handed on as they come.
 
 A proxy that first gathers a body hands it on long after the gate spoke, and what the gate said is good for ten
 seconds only.
@@ -82,6 +82,11 @@ class Address:
     def scheme(self) -> str:
         """What is spoken there."""
         return "https" if self.tls else "http"
+
+    @property
+    def host(self) -> str:
+        """The host without its port; empty for a socket."""
+        return _PORT.sub("", self.authority)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

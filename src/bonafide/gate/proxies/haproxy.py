@@ -95,7 +95,11 @@ def _first(route: Route, name: str) -> str:
 
 
 def _backend(name: str, address: Address) -> str:
-    tls = " ssl verify required ca-file @system-ca" if address.tls else ""
+    tls = (
+        f" ssl verify required ca-file @system-ca sni str({address.host}) verifyhost {address.host}"
+        if address.tls
+        else ""
+    )
     return _BACKEND.format(name=name, server=_address(address) + tls)
 
 

@@ -132,15 +132,23 @@ def _upgrade(route: Route) -> str:
 
 
 def _api(site: Site) -> str:
-    body = "" if site.takes_bodies else texts.NO_BODY
+    body = ("" if site.takes_bodies else texts.NO_BODY) + _tls_behind(site.backend)
     dropped = "\n".join(f'        proxy_set_header {name} "";' for name in GATE_HEADERS if name != "Bonafide-Admission")
     return texts.API.format(name=site.identifier, scheme=site.backend.scheme, body=body, dropped=dropped)
+
+
+def _tls_behind(address: Address) -> str:
+    return texts.TLS_BEHIND.format(host=address.host) if address.tls else ""
 
 
 def _service(service: Service) -> str:
     dropped = "\n".join(f'        proxy_set_header {name} "";' for name in GATE_HEADERS)
     return texts.SERVICE.format(
-        prefix=service.prefix, scheme=service.address.scheme, max_body=MAX_SERVICE_BODY, dropped=dropped
+        prefix=service.prefix,
+        scheme=service.address.scheme,
+        max_body=MAX_SERVICE_BODY,
+        dropped=dropped,
+        tls=_tls_behind(service.address),
     )
 
 

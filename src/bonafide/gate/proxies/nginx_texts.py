@@ -207,7 +207,16 @@ location ^~ {prefix}/ {{
     proxy_connect_timeout 5s;
     proxy_send_timeout 30s;
     proxy_read_timeout 30s;
-}}
+{tls}}}
+"""
+
+TLS_BEHIND: Final = """\
+    # Nginx verifies nobody behind it unless it is told to. The file is Debian's.
+    proxy_ssl_server_name on;
+    proxy_ssl_name {host};
+    proxy_ssl_verify on;
+    proxy_ssl_verify_depth 4;
+    proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;
 """
 
 REFUSALS: Final = """\
