@@ -226,7 +226,7 @@ def test_without_its_sealing_key_a_host_has_no_keys(sealed: Settings, tmp_path: 
 
 def test_a_token_seals_as_a_file_does(database: Database, soft_hsm: SoftHsm, tmp_path: Path) -> None:
     del database
-    token = SealingKeyToken(**soft_hsm.setting()["pkcs11"])  # type: ignore[arg-type]
+    token = SealingKeyToken(**soft_hsm.setting()["pkcs11"])  # type: ignore[arg-type]  # a dict of settings
     sealing_key_at(token).make()
     sealed = replace(settings(tmp_path), key_storage=KeyPlace.DATABASE, sealing_key=token)
     assert KeySources(sealed).challenge_key() == KeySources(sealed).challenge_key()

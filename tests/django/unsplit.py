@@ -88,3 +88,13 @@ def fill(alias: str, count: int) -> None:
             "INSERT INTO bonafide_spentchallenge (challenge_digest, body_digest, expires_at)"
             f" SELECT sha256(n::text::bytea), 'x', now() FROM {numbered}"
         )
+
+
+def fill_bans(alias: str, count: int) -> None:
+    """Add bans of other instances and keys."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO bonafide_ban (app, environment, scope, subject, instance, reason, banned_by, banned_at)"
+            " SELECT 'shop', 'staging', (array['instance', 'jkt', 'key_id'])[1 + n % 3], 'banned' || n, '', '', '',"
+            f" now() FROM generate_series(1, {count}) AS n"
+        )

@@ -36,6 +36,9 @@ FIGURE: Final = re.compile(
 # Words in capitals that are no setting of ours and none of Django's.
 OTHER_CAPITALS: Final = {
     "BASE_DIR": "what `startproject` writes into settings",
+    "CKM_AES_GCM": "a mechanism of PKCS#11",
+    "CONN_HEALTH_CHECKS": "a key of an entry of DATABASES",
+    "CONN_MAX_AGE": "a key of an entry of DATABASES",
     "RAW_URI": "what gunicorn calls the target",
     "SCRIPT_NAME": "what WSGI calls the prefix",
     "X_Y": "a header's name",

@@ -27,7 +27,7 @@ class KeyStorageTrial:
 
     def test_a_change_is_planned_from_what_is_there(self, storage: KeyStorage) -> None:
         for octet in (b"a", b"b", b"c"):
-            storage.change("service.json", lambda held, octet=octet: (held or b"") + octet)  # type: ignore[misc]
+            storage.change("service.json", lambda held, octet=octet: (held or b"") + octet)  # type: ignore[misc]  # a default in a lambda has no type
         assert storage.read("service.json") == b"abc"
 
     def test_a_plan_without_a_change_writes_nothing(self, storage: KeyStorage) -> None:

@@ -47,14 +47,14 @@ class SealingKeyTrial:
         sealed = key.seal(b"x", context=b"here")
         for place in range(len(sealed)):
             changed = sealed[:place] + bytes([sealed[place] ^ 1]) + sealed[place + 1 :]
-            unsealable(lambda changed=changed: key.open(changed, context=b"here"))  # type: ignore[misc]
+            unsealable(lambda changed=changed: key.open(changed, context=b"here"))  # type: ignore[misc]  # a default in a lambda has no type
 
     def test_what_was_cut_short_or_added_to_does_not_open(self, key: SealingKey) -> None:
         sealed = key.seal(SECRET, context=b"here")
         assert unsealable(lambda: key.open(b"", context=b"here")) == "cut short"
         assert unsealable(lambda: key.open(sealed[:28], context=b"here")) == "cut short"
         for changed in (sealed[:29], sealed[:-1], sealed + b"x", sealed[1:]):
-            unsealable(lambda changed=changed: key.open(changed, context=b"here"))  # type: ignore[misc]
+            unsealable(lambda changed=changed: key.open(changed, context=b"here"))  # type: ignore[misc]  # a default in a lambda has no type
 
     def test_another_key_opens_nothing(self, key: SealingKey, stranger: SealingKey) -> None:
         sealed = key.seal(SECRET, context=b"here")

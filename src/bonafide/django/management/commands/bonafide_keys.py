@@ -87,7 +87,7 @@ class Command(BaseCommand):
         files, secrets = PrivateFileStorage(settings.keys_dir, settings.environment), sealed_secrets_of(settings)
         for name in files.names():
             data = files.read(name)
-            if secrets.change(name, lambda held, data=data: data if held is None else held) != data:  # type: ignore[misc]
+            if secrets.change(name, lambda held, data=data: data if held is None else held) != data:  # type: ignore[misc]  # a default in a lambda has no type
                 message = f"{name}: the database holds another one; it was made before this command ran"
                 raise CommandError(message)
             self.stdout.write(f"{name}  sealed in the database")

@@ -1,4 +1,7 @@
-"""Any worker makes and rotates the keys; all of them hold the same ones, and nobody else can read them."""
+"""Any worker makes and rotates the keys; all of them hold the same ones, and nobody else can read them.
+
+Here in private files; in the database see `tests/django/test_sealed_secrets.py`.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from bonafide.errors import ConfigurationError
 from bonafide.reasons import configuration as reasons
 from bonafide.stores import private_files
 from bonafide.stores.key_files import KeyFiles, ServiceKeyFile
+from bonafide.stores.key_rings import ChallengeKeys, ServiceKeys
 from bonafide.terms import Environment
 
 if TYPE_CHECKING:
@@ -428,6 +432,47 @@ def test_a_service_key_file_open_to_others_or_broken_stops_the_start(tmp_path: P
     path.chmod(0o600)
     path.write_bytes(b"{}")
     _refused(ServiceKeyFile(tmp_path / "keys", environment=Environment.PRODUCTION).current)
+
+
+def test_a_service_key_that_is_not_there_after_it_was_made_is_no_key() -> None:
+    class Forgetful:
+        def read(self, name: str) -> None: ...
+        def change(self, name: str, plan: object) -> None: ...
+        def where(self, name: str) -> str:
+            return name
+
+    storage: Any = Forgetful()
+    _refused(ServiceKeys(storage).current)
+    _refused(ChallengeKeys(storage).current)
+
+
+# The day when somebody else has the keys
+
+
+def test_keys_that_are_replaced_are_gone_for_whoever_looks_again(tmp_path: Path) -> None:
+    clock = _Clock()
+    files, other = _files(tmp_path / "keys", clock=clock), _files(tmp_path / "keys", clock=clock)
+    old = other.current(_NOON)
+    new = files.replace(_NOON)
+    assert not {scheduled.key.kid for scheduled in new.signing} & {scheduled.key.kid for scheduled in old.signing}
+    assert not {key.kid for key in new.gate} & {key.kid for key in old.gate}
+    assert new.serves(["https://api.example.com"], _NOON)
+    assert other.find(old.signing[0].key.kid) is not None  # until it is restarted, or looks again
+    assert _fingerprint(_files(tmp_path / "keys").current(_NOON)) == _fingerprint(new)
+    clock.now += timedelta(seconds=10)
+    assert other.secret(new.gate[0].kid) == new.gate[0].secret
+    assert other.secret(old.gate[0].kid) is None
+
+
+def test_keys_that_do_not_parse_can_be_replaced(tmp_path: Path) -> None:
+    _files(tmp_path / "keys").current(_NOON)
+    (_home(tmp_path / "keys") / "gate.json").write_bytes(b"")
+    assert _files(tmp_path / "keys").replace(_NOON).serves(["https://api.example.com"], _NOON)
+
+
+def test_keys_that_cannot_be_replaced_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_bytes(b"")
+    _refused(lambda: _files(tmp_path / "keys").replace(_NOON))
 
 
 # Several processes
