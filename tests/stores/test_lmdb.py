@@ -437,3 +437,25 @@ def test_an_expired_key_that_was_not_swept_yet_does_not_refuse_a_new_proof(store
     answers = [_use(store, str(n), later) for n in range(500)]
     assert set(answers) == {FirstUse.FIRST}
     assert {_use(store, str(n), later + 329) for n in range(500)} == {FirstUse.REPLAYED}
+
+
+def test_a_store_that_is_made_ready_is_born_then_and_not_at_the_first_proof(directory: Path) -> None:
+    store = LmdbReplayStore(directory)
+    store.require_ready(now=BIRTH)
+    assert _use(store, "after its fence", READY) is FirstUse.FIRST
+
+
+def test_a_store_that_was_born_is_not_born_again_by_being_made_ready(directory: Path) -> None:
+    store = LmdbReplayStore(directory)
+    store.require_ready(now=BIRTH)
+    store.require_ready(now=READY)
+    assert _use(store, "after its fence", READY) is FirstUse.FIRST
+    assert _use(store, "after its fence", READY) is FirstUse.REPLAYED
+
+
+def test_a_store_that_cannot_be_made_ready_refuses_proofs_and_not_the_start(directory: Path) -> None:
+    store = LmdbReplayStore(directory)
+    shutil.rmtree(directory)
+    directory.write_text("in its place")
+    store.require_ready(now=BIRTH)
+    assert _use(store, "x", READY) is FirstUse.UNAVAILABLE

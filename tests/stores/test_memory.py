@@ -126,3 +126,10 @@ def test_threads_do_not_look_before_another_has_written() -> None:
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(lambda _: store.remember(replay_key("a"), created=READY, now=READY), range(4)))
     assert sorted(answers) == [FirstUse.FIRST, *[FirstUse.REPLAYED] * 3]
+
+
+def test_a_store_that_is_made_ready_is_born_then_and_only_once() -> None:
+    store = MemoryReplayStore()
+    store.require_ready(now=BIRTH)
+    store.require_ready(now=READY)
+    assert store.remember(replay_key("first"), created=int(READY), now=READY) is FirstUse.FIRST

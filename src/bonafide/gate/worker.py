@@ -11,11 +11,13 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 import threading
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from bonafide.errors import ConfigurationError
 from bonafide.gate import snapshot
 from bonafide.gate.identity import read_gate_key
 from bonafide.gate.judge import Judge, Passed
@@ -61,11 +63,16 @@ class GateWorker:
         self._poller = Poller(config, read_gate_key(config.key_file))
         self._provisioned = Provisioned(config, clock=time.time, on_unknown_key=self._poller.hurry)
         self._observing = Observing()
+        store = open_store(config)
+        try:
+            store.require_ready(now=time.time())
+        except ConfigurationError as refusal:  # it was ready when the gate was started, and refuses proofs by itself
+            _log.critical("the replay store is not ready: %s: %s", refusal.reason.code, refusal.detail)
         self._judge = Judge(
             config,
             keys={upstream.name: read_admission_key(upstream.key_file) for upstream in config.upstreams},
             provisioned=self._provisioned,
-            replay=open_store(config),
+            replay=store,
             rates=Rates(config.limits, timeout=config.store_timeout),
         )
         threading.Thread(target=self._poller.run, args=(self._provisioned,), daemon=True, name="poller").start()
@@ -113,7 +120,20 @@ class GateWorker:
 
 def application() -> GateWorker:
     """Make the callable from the snapshot that the gate's parent process took of its file."""
+    _end_with_parent()
     return GateWorker(snapshot.restore(os.environ[snapshot.VARIABLE]))
+
+
+def _end_with_parent() -> None:
+    """End this worker gracefully when its parent is gone: it would go on with an old file, and nobody could reload it."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_EVERY_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True, name="lifeline").start()
 
 
 def _refusal(refused: Refused) -> tuple[int, list[tuple[str, str]]]:

@@ -132,7 +132,16 @@ class LmdbReplayStore:
                 return FirstUse.UNAVAILABLE
 
     def require_ready(self, *, now: float) -> None:
-        """Do nothing: a place that is not safe was refused when the store was made."""
+        """Be born now where this is a new store, so that the seconds of its fence pass before the first proof comes.
+
+        Raises nothing: a place that is not safe was refused when the store was made, and one that fails refuses proofs.
+        """
+        environment = self._environment
+        with environment.lock:
+            try:
+                environment.begin(now)
+            except (lmdb.Error, OSError, ConfigurationError, struct.error) as problem:
+                environment.give_up(problem, now)
 
     def close(self) -> None:
         """Let go of the files in this process. A later use opens them again."""
@@ -162,6 +171,10 @@ class _Environment:
         self._full = False
         self._failing = False
         self._failed_at = -math.inf
+
+    def begin(self, now: float) -> None:
+        with self._opened(now).begin(write=True) as transaction:
+            _times(transaction, now)
 
     def remember(self, key: bytes, created: int, now: float) -> FirstUse:
         if self._failed_at <= now < self._failed_at + _RETRY_AFTER_S:

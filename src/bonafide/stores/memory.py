@@ -55,7 +55,10 @@ class MemoryReplayStore:
             return self._remember(key, created, now)
 
     def require_ready(self, *, now: float) -> None:
-        """Do nothing: memory is ready."""
+        """Be born now, so that the seconds of the fence pass before the first proof comes."""
+        with self._lock:
+            if self._birth is None:
+                self._birth = self._newest = now
 
     def close(self) -> None:
         """Do nothing: what is remembered goes with the process."""
