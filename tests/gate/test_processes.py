@@ -213,6 +213,27 @@ def test_a_gate_that_was_killed_starts_again_over_its_socket(make: Making) -> No
     refused(gate, used, "proof.replayed")
 
 
+def test_workers_do_not_outlive_a_gate_that_was_killed(make: Making) -> None:
+    gate = make(workers=2)
+    gate.start()
+    children = workers(gate)
+    assert len(children) == 2
+    gate.kill(signal.SIGKILL)
+    eventually(lambda: not [child for child in children if Path(f"/proc/{child}").exists()])
+
+
+def test_counters_lie_in_memory_and_go_with_the_gate(make: Making) -> None:
+    """A worker that writes to a mapped file on a full disk is killed."""
+    gate = make()
+    gate.start()
+    (child,) = workers(gate)
+    mapped = {line.split()[-1] for line in Path(f"/proc/{child}/maps").read_text().splitlines() if ".db" in line}
+    assert mapped
+    assert all(name.startswith("/dev/shm/bonafide-gate-") for name in mapped)
+    assert gate.stop() == 0
+    assert not [name for name in mapped if Path(name).exists()]
+
+
 def test_memory_is_refused_for_more_than_one_worker(make: Making) -> None:
     gate = make(workers=2)
     gate.write(replay_store='"memory:"')

@@ -6,12 +6,14 @@ SIGTERM lets requests in hand end. A worker that dies is replaced; the parent ne
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import logging.config
 import os
 import shutil
 import stat
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from granian.constants import HTTPModes, Interfaces
@@ -26,8 +28,6 @@ from bonafide.reasons import configuration as reasons
 from bonafide.stores.admission_keys import read_admission_key
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bonafide.gate.config import GateConfig
 
 SOCKET_MODE: Final = 0o660
@@ -35,6 +35,7 @@ SOCKET_MODE: Final = 0o660
 
 _TARGET: Final = "bonafide.gate.worker:application"
 _STOP_WITHIN_S: Final = 10
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of one's own in it, which nobody else has made
 _log: Final = logging.getLogger("bonafide.gate")
 
 LOGGING: Final[dict[str, Any]] = {
@@ -63,7 +64,8 @@ def serve(path: Path) -> None:
     config, taken = snapshot.take(path)
     require_startable(config)
     os.environ[snapshot.VARIABLE] = taken
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_empty(config.state_dir / "metrics"))
+    counters = _counters(config.state_dir)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counters)
     server = _server(config)
 
     def reload() -> None:
@@ -78,7 +80,10 @@ def serve(path: Path) -> None:
         os.environ[snapshot.VARIABLE] = text
 
     server.on_reload(reload)
-    server.serve()
+    try:
+        server.serve()
+    finally:
+        shutil.rmtree(counters, ignore_errors=True)
 
 
 def require_startable(config: GateConfig) -> None:
@@ -135,8 +140,18 @@ def _clear(socket: Path) -> None:
     socket.unlink()
 
 
-def _empty(directory: Path) -> Path:
-    """Counters begin anew with the gate."""
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(mode=0o700)
-    return directory
+def _counters(state_dir: Path) -> Path:
+    """Return an empty directory for the counters that workers share; they begin anew with the gate.
+
+    In memory where the system has it: workers map these files, and the kernel ends whoever writes to a mapped file on a
+    disk that is full (SIGBUS).
+    """
+    name = hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:16]
+    for place in (_MEMORY / f"bonafide-gate-{os.getuid()}-{name}", state_dir / "metrics"):
+        shutil.rmtree(place, ignore_errors=True)
+        try:
+            place.mkdir(mode=0o700)
+        except OSError:  # no such file system, or somebody else has the name
+            continue
+        return place
+    raise ConfigurationError(reasons.SETTING_MALFORMED, f"{state_dir} takes no directory for counters")

@@ -125,7 +125,7 @@ def application() -> GateWorker:
 
 
 def _end_with_parent() -> None:
-    """End this worker gracefully when its parent is gone: it would go on with an old file, and nobody could reload it."""
+    """End this worker gracefully when its parent is gone: it would go on with an old file, out of everybody's reach."""
     parent = os.getppid()
 
     def watch() -> None:
