@@ -43,6 +43,7 @@ OTHER_CAPITALS: Final = {
     "SCRIPT_NAME": "what WSGI calls the prefix",
     "X_Y": "a header's name",
     "BONAFIDE": "the dict itself",
+    "BONAFIDE_HOME": "where the home of `bonafide serve` is",
     "BONAFIDE_SKIP": "read by the tests of this repository",
 }
 

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from bonafide import provision
 from bonafide.codec import jwk
+from bonafide.django.service import home
 from bonafide.terms import Environment
 from bonafide.testing.apple import FakeApple
 from bonafide.testing.client import AppClient, Build
@@ -70,14 +71,26 @@ class RunningService:
 
     def init(self) -> None:
         """Make the home, of an environment that trusts the tests' own Apple."""
-        self.run("serve", "--init", "--environment", "staging", "--origin", self.origin)
+        self.make()
+        self.run("serve", "--init")
+        self.add_app()
+        plant("the key of challenges", (self.home / "keys" / "staging" / "challenge.key").read_bytes())
+
+    def make(self, *, database: str = "sqlite", sealing_key: Path | None = None) -> None:
+        """Write the home's files, and nothing into a database."""
+        home.make(self.home, home.Draft(environment="staging", origins=[self.origin]))
         root = self.apple.anchors[0].certificate
         (self.home / "apple.pem").write_bytes(root.public_bytes(Encoding.PEM))
         self.say('unsafe_test_anchors = ["apple.pem"]', "records_every = 1", "revocations_every = 1")
+        self.say(f'database = "{database}"')
+        if sealing_key is not None:
+            self.say('key_storage = "database"', f'sealing_key = {{ file = "{sealing_key}" }}')
+        plant("the key of console logins", (self.home / "secret.key").read_text())
+
+    def add_app(self) -> None:
+        """Let the software iPhone's app enrol."""
         self.run("apps", "add", "shop")
         self.run("apps", "identity", "add", "shop", "--team", TEAM, "--bundle", BUNDLE)
-        plant("the key of console logins", (self.home / "secret.key").read_text())
-        plant("the key of challenges", (self.home / "keys" / "staging" / "challenge.key").read_bytes())
 
     def say(self, *lines: str) -> None:
         """Add lines to service.toml."""
@@ -190,13 +203,14 @@ class AskingGate:
     name: str
     key: ec.EllipticCurvePrivateKey
     pinned: list[str]
+    audience: str
 
     @classmethod
     def registered(cls, service: RunningService, name: str) -> Self:
         """Return a gate that the service knows."""
         key = ec.generate_private_key(ec.SECP256R1())
         service.run("gates", "add", name, "--jwk", json.dumps(jwk.from_public(key.public_key())))
-        return cls(service=service, name=name, key=key, pinned=service.thumbprints())
+        return cls(service=service, name=name, key=key, pinned=service.thumbprints(), audience=service.origin)
 
     def ask(self, *, have: str = "") -> Answer:
         """Ask, and return the answer, verified."""
@@ -210,7 +224,7 @@ class AskingGate:
             pinned=self.pinned,
             gate=self.name,
             environment=Environment.STAGING,
-            audience=self.service.origin,
+            audience=self.audience,
             ask_id=ask_id,
         )
 
@@ -218,7 +232,7 @@ class AskingGate:
         return provision.issue_ask(
             gate=self.name,
             key=self.key,
-            issuer=issuer or self.service.origin,
+            issuer=issuer or self.audience,
             environment=Environment.STAGING,
             have=have,
             now=now or datetime.now(UTC),
