@@ -78,12 +78,14 @@ class Stage:
         )
 
     def __enter__(self) -> Self:
-        self._stack.callback(shutil.rmtree, self.directory)
-        for recorder in (self.gate, self.api, self.other, self.service):
-            self._stack.enter_context(recorder)
-        self.program = self.start(self)
-        self._stack.callback(self.program.stop)
-        self.program.start()
+        with ExitStack() as stack:
+            stack.callback(shutil.rmtree, self.directory)
+            for recorder in (self.gate, self.api, self.other, self.service):
+                stack.enter_context(recorder)
+            self.program = self.start(self)
+            stack.callback(self.program.stop)
+            self.program.start()
+            self._stack = stack.pop_all()  # nothing is left behind by a proxy that does not start
         return self
 
     def __exit__(self, *_: object) -> None:
