@@ -284,6 +284,18 @@ def test_refused_attestation_is_not_remembered() -> None:
     assert len(at.memory) == 0
 
 
+def test_attestations_that_expired_make_way_for_new_ones() -> None:
+    at = gate()
+    for minute in range(60):
+        now = NOW + timedelta(minutes=minute)
+        for number in range(10):
+            held = claims(instance=f"{minute}-{number}", issued_at=now, expires_at=now + timedelta(minutes=5))
+            text = token(instance=held.instance, issued_at=now, expires_at=held.expires_at)
+            sent = request(attestation=text, signer=session_signer(held), created=int(now.timestamp()))
+            assert isinstance(admit(sent, gate=at, now=now), PendingAdmission)
+    assert len(at.memory) <= 60
+
+
 def test_memory_is_bounded_and_forgets_what_expired() -> None:
     at = gate(memory=AttestationMemory(max_entries=2))
     held = claims()

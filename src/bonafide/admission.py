@@ -59,6 +59,9 @@ MAX_KNOWN_ATTESTATIONS: Final = 65_536
 """How many verified client attestations one process remembers (about 3 KiB each)."""
 
 
+_FORGOTTEN_FOR_EACH: Final = 2
+
+
 class Keys(VerificationKeys, Protocol):
     """Where a gate finds signing keys, and the secrets from which session keys derive."""
 
@@ -87,7 +90,10 @@ class _KnownAttestation:
 
 
 class AttestationMemory:
-    """Verified client attestations by the digest of their text, until they expire. Bounded; oldest out."""
+    """Verified client attestations by the digest of their text, until they expire. Bounded; oldest out.
+
+    They expire about in the order in which they came, so that those which did are found at the front.
+    """
 
     def __init__(self, max_entries: int = MAX_KNOWN_ATTESTATIONS) -> None:
         """Remember at most `max_entries`; only what our own service issued can take a place."""
@@ -101,8 +107,17 @@ class AttestationMemory:
         """Return what was verified under this digest, be it expired or not."""
         return self._known.get(digest)
 
-    def keep(self, digest: bytes, known: _KnownAttestation) -> None:
-        """Remember a verified attestation, in place of the one remembered longest if there is no room."""
+    def keep(self, digest: bytes, known: _KnownAttestation, moment: float) -> None:
+        """Remember a verified attestation, in place of the one remembered longest if there is no room.
+
+        `moment` is now, in seconds since the epoch: two that have expired by then make way for this one.
+        """
+        for _ in range(_FORGOTTEN_FOR_EACH):
+            oldest = next(iter(self._known), b"")
+            first = self._known.get(oldest)
+            if first is None or moment < first.expires:
+                break
+            self._known.pop(oldest, None)
         while len(self._known) >= self._max_entries:
             self._known.pop(next(iter(self._known)), None)
         self._known[digest] = known
@@ -294,7 +309,7 @@ def _recognise(token: str, gate: Gate, now: datetime, moment: float) -> _KnownAt
         jkt=thumbprint(claims.sign_jwk),
         mac_key=None,
     )
-    gate.memory.keep(digest, known)
+    gate.memory.keep(digest, known, moment)
     return known
 
 

@@ -103,50 +103,31 @@ def issue(statement: Statement, *, key: bytes) -> str:
 
 
 class Issuer:
-    """Issues statements under one key. Threads may share it.
-
-    It keeps how the latest senders are spelt, by identity: a caller that hands over the same `Sender` for each
-    request of an instance has it spelt once.
-    """
+    """Issues statements under one key. Threads may share it."""
 
     def __init__(self, key: bytes) -> None:
         """Take 32 octets, shared by one gate and one API. Raises `Misuse` (`jose.key_unfit`)."""
         if len(key) != KEY_OCTETS:
             raise Misuse(jose_reasons.KEY_UNFIT, "not 32 octets")
         self._mac = hmac.new(key, digestmod="sha256")
-        self._spelt: dict[int, tuple[Sender, str]] = {}
 
-    def issue(self, statement: Statement) -> str:
-        """Return the header's value."""
+    def issue(self, statement: Statement, *, spelt: str | None = None) -> str:
+        """Return the header's value. `spelt` is `spell(statement.sender)`, where the caller has kept it."""
         sender = statement.sender
         body = (
             f'{{"admitted":{"false" if sender is None else "true"},"method":{_quoted(statement.method)}'
             f',"authority":{_quoted(statement.authority)},"target":{_quoted(statement.target)}'
             f',"route":{_quoted(statement.route)},"client":{_quoted(statement.client)}'
             f',"record":{_quoted(statement.record)},"iat":{int(statement.issued_at.timestamp())}'
-            f"{'' if sender is None else self._spell(sender)}}}"
+            f"{'' if sender is None else spelt or spell(sender)}}}"
         )
         signing_input = f"{_HEAD}.{base64url.encode(body.encode('ascii'))}"
         mac = self._mac.copy()
         mac.update(signing_input.encode("ascii"))
         return f"{signing_input}.{base64url.encode(mac.digest())}"
 
-    def _spell(self, sender: Sender) -> str:
-        known = self._spelt.get(id(sender))
-        if known is not None and known[0] is sender:
-            return known[1]
-        text = _spell(sender)
-        if len(self._spelt) >= MAX_SPELT:
-            self._spelt = {}
-        self._spelt[id(sender)] = sender, text
-        return text
 
-
-MAX_SPELT: Final = 16_384
-"""How many senders one issuer keeps spelt (about 1 KiB each)."""
-
-
-def _spell(sender: Sender) -> str:
+def spell(sender: Sender) -> str:
     """Return the member that names the sender. Text by text: a general encoder would cost as much as the MAC."""
     return (
         f',"sender":{{"inst":{_quoted(sender.instance)},"jkt":{_quoted(sender.jkt)},"app":{_quoted(sender.app)}'

@@ -7,8 +7,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from bonafide.admission import Admitted
 from bonafide.gate import config as configuration
-from bonafide.gate.judge import Judge, Passed
+from bonafide.gate.asked import Asked
+from bonafide.gate.judge import KEPT_S, Judge, Passed, _Senders
 from bonafide.gate.provisioned import Provisioned
 from bonafide.gate.rates import Rates
 from bonafide.proof.content_digest import digest_of
@@ -80,3 +82,22 @@ def test_two_instances_are_two_senders(tmp_path: Path) -> None:
         said = say(at, fresh(claims={"instance": name}))
         assert said.sender is not None
         assert said.sender.instance == name
+
+
+def test_senders_that_nobody_asks_for_are_forgotten() -> None:
+    senders = _Senders()
+    said = gate_world.request()
+    asked_about = Asked(said, has_body=False, length=None)
+    route = gate_world.gate().routes.match("GET", "/api/config")
+    assert route is not None
+    digest = said.headers["content-digest"]
+    admitted = Admitted(gate_world.claims(), gate_world.JKT, route, ProofKind.SESSION, digest)
+    other = Admitted(gate_world.claims(instance="other"), gate_world.JKT, route, ProofKind.SESSION, digest)
+    first = senders.of(admitted, asked_about, 1000)
+    assert senders.of(admitted, asked_about, 1000 + KEPT_S)[0] is first[0]
+    assert senders.of(other, asked_about, 1000 + KEPT_S)[0].instance == "other"
+    assert senders.of(admitted, asked_about, 1000 + 2 * KEPT_S)[0] is first[0]
+    for turn in range(4, 7):
+        senders.of(other, asked_about, 1000 + turn * KEPT_S)
+    assert len(senders._young) + len(senders._old) <= 2
+    assert senders.of(admitted, asked_about, 1000 + 6 * KEPT_S)[0] is not first[0]

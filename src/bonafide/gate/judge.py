@@ -168,6 +168,9 @@ class Judge:
                 opening = self._provisioned.opening(route.match, now)
             if enforced and opening is None:
                 return Refused(verdict, record, door.upstream.name, wait)
+        sender = spelt = None
+        if isinstance(verdict, Admitted):
+            sender, spelt = self._senders.of(verdict, asked, now.timestamp())
         said = Statement(
             method=asked.request.method,
             authority=asked.request.origin.authority,
@@ -176,9 +179,9 @@ class Judge:
             client="app" if verdict.route is None else verdict.route.client.value,
             record=record,
             issued_at=now,
-            sender=self._senders.of(verdict, asked) if isinstance(verdict, Admitted) else None,
+            sender=sender,
         )
-        return Passed(door.issuer.issue(said), record, verdict, door.upstream.name, opening)
+        return Passed(door.issuer.issue(said, spelt=spelt), record, verdict, door.upstream.name, opening)
 
 
 def _gate(config: GateConfig, upstream: Upstream, provisioned: Provisioned) -> Gate:
@@ -206,26 +209,38 @@ def _refuse_body(asked: Asked, decision: Admitted | Exempt | Unproven, upstream:
 
 
 class _Senders:
-    """Who sent what was admitted, kept while the same attestation comes again.
+    """Who sent what was admitted, and how that is spelt, kept while the same attestation comes again.
 
     `admission` hands out one value for one verified attestation, so that identity is enough to know it by; each entry
-    holds its attestation, whose place in memory therefore belongs to no other.
+    holds its attestation, whose place in memory therefore belongs to no other. What was not asked for during a whole
+    turn is dropped.
     """
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[ClientAttestation, Sender]] = {}
+        self._young: dict[int, tuple[ClientAttestation, Sender, str]] = {}
+        self._old: dict[int, tuple[ClientAttestation, Sender, str]] = {}
+        self._turns_at = 0.0
 
-    def of(self, admitted: Admitted, asked: Asked) -> Sender:
-        known = self._known.get(id(admitted.attestation))
-        if known is not None and known[0] is admitted.attestation:
-            sender = known[1]
+    def of(self, admitted: Admitted, asked: Asked, moment: float) -> tuple[Sender, str]:
+        if moment >= self._turns_at:
+            self._old, self._young, self._turns_at = self._young, {}, moment + KEPT_S
+        attestation = admitted.attestation
+        place = id(attestation)
+        found = self._young.get(place)
+        if found is None and (found := self._old.get(place)) is not None:
+            self._young[place] = found
+        if found is not None and found[0] is attestation:
+            sender = found[1]
             if sender.digest == admitted.digest and sender.proof is admitted.proof:
-                return sender
+                return sender, found[2]
         sender = _sender(admitted, asked)
-        if len(self._known) >= statement.MAX_SPELT:
-            self._known = {}
-        self._known[id(admitted.attestation)] = admitted.attestation, sender
-        return sender
+        spelt = statement.spell(sender)
+        self._young[place] = attestation, sender, spelt
+        return sender, spelt
+
+
+KEPT_S: Final = 30.0
+"""How long a turn is: an app that is in use asks more often."""
 
 
 def _sender(admitted: Admitted, asked: Asked) -> Sender:
