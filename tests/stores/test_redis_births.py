@@ -401,3 +401,17 @@ def test_a_clock_ahead_that_one_bucket_saw_is_on_record_in_all_of_its_master(
     assert use(cluster_store, one, READY + 2, created=READY) is FirstUse.FENCED
     assert use(cluster_store, f"{one} again", READY + 20) is FirstUse.FIRST
     ahead.close()
+
+
+def test_a_clock_ahead_changes_nothing_where_nothing_can_be_lost(
+    cluster: ClusterGroup, cluster_store: RedisReplayStore
+) -> None:
+    one, two = neighbours(cluster_store)
+    assert use(cluster_store, one) is FirstUse.FIRST
+    assert use(cluster_store, two, READY + 19) is FirstUse.FIRST
+    master, record = cluster.master_of(160), cluster_store._masters.buckets[20].epoch_key
+    before = master.command("GET", record)
+    ahead = RedisReplayStore(parse_address(cluster.url), clock=lambda _there, now: now + 40)
+    assert use(ahead, one, READY + 1) is FirstUse.CLOCK_APART
+    assert master.command("GET", record) == before
+    ahead.close()

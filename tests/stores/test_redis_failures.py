@@ -138,6 +138,19 @@ def test_a_connection_that_the_server_closed_meanwhile_is_replaced(server: Redis
         assert use(store, "closed 2") is FirstUse.FIRST
 
 
+def test_one_connection_that_fails_takes_the_idle_ones_with_it(tmp_path: Path) -> None:
+    """They lead to the same server, and each would cost a request of its own to find that out."""
+    with RedisServer(tmp_path / "redis") as server, born(server.url) as store:
+        only = store._server(next(iter(store._servers)))
+        first = only._take(START, time.monotonic() + 5)
+        only._keep(only._take(START, time.monotonic() + 5))
+        only._keep(first)
+        assert len(only._idle) == 2
+        server.kill()
+        assert use(store, "a") is FirstUse.UNAVAILABLE
+        assert len(only._idle) == 0
+
+
 def test_a_connection_that_broke_is_not_made_anew_under_the_same_name(server: RedisServer) -> None:
     """redis-py would reconnect by itself, to a server that nobody has looked at."""
     with born(server.url) as store:
