@@ -30,7 +30,7 @@ def make(tmp_path: Path) -> Iterator[Making]:
     made: list[RunningGate] = []
 
     def build(**how: object) -> RunningGate:
-        running = RunningGate(home=tmp_path / f"gate{len(made)}", **{"extra": QUICK, **how})  # type: ignore[arg-type]
+        running = RunningGate(home=tmp_path / f"gate{len(made)}", **{"extra": QUICK, **how})  # type: ignore[arg-type]  # each test names what it changes
         made.append(running)
         return running
 
