@@ -21,7 +21,7 @@ from bonafide.client_attestation import ClientAttestation, issue
 from bonafide.codec import base64url
 from bonafide.codec.jwk import from_public, thumbprint
 from bonafide.http import HttpRequest, Origin
-from bonafide.proof.content_digest import NO_BODY, digest_of
+from bonafide.proof.content_digest import NO_BODY
 from bonafide.proof.http_signature import HardwareSigner, SessionSigner, sign
 from bonafide.session import mac_key, session_key
 from bonafide.terms import EvidenceEnvironment, Platform, Tier
@@ -87,26 +87,22 @@ class Phone:
         target: str = TARGET,
         *,
         created: int,
-        nonce: str | None = None,
         hardware: bool = False,
-        body: bytes = b"",
+        bearer: bool = True,
+        digest: str = NO_BODY,
         headers: Mapping[str, str] | None = None,
     ) -> HttpRequest:
-        """Return a request with its proof; `headers` in lower case are added to it, under the proof where it says so."""
-        request = HttpRequest(
-            method=method,
-            origin=ORIGIN,
-            target=target,
-            headers={
-                "authorization": f"Bearer {self.bearer}",
-                "oauth-client-attestation": self.attestation,
-                "content-digest": digest_of((body,)) if body else NO_BODY,
-                **(headers or {}),
-            },
-        )
+        """Return a request with its proof; `headers`, in lower case, are among what it covers where it covers them."""
+        carried = {
+            **({"authorization": f"Bearer {self.bearer}"} if bearer else {}),
+            "oauth-client-attestation": self.attestation,
+            "content-digest": digest,
+            **(headers or {}),
+        }
+        request = HttpRequest(method=method, origin=ORIGIN, target=target, headers=carried)
         signer = self.hardware if hardware else self.session
-        proof = sign(request, created=created, nonce=nonce or new_nonce(), signer=signer)
-        return HttpRequest(method=method, origin=ORIGIN, target=target, headers={**request.headers, **proof})
+        proof = sign(request, created=created, nonce=new_nonce(), signer=signer)
+        return HttpRequest(method=method, origin=ORIGIN, target=target, headers={**carried, **proof})
 
 
 def new_nonce() -> str:
@@ -150,12 +146,9 @@ def make_phone(at: Issuing, now: datetime, *, lives: timedelta = timedelta(minut
     )
 
 
-def octets(request: HttpRequest, body: bytes = b"") -> bytes:
-    """Return a request as an app sends it."""
-    headers = {"Host": request.origin.authority, **APP_HEADERS, **request.headers}
-    if body:
-        headers["Content-Length"] = str(len(body))
-    return lines(request.method, request.target, headers) + body
+def octets(request: HttpRequest) -> bytes:
+    """Return a request without a body as an app sends it."""
+    return lines(request.method, request.target, {"Host": request.origin.authority, **APP_HEADERS, **request.headers})
 
 
 def lines(method: str, target: str, headers: Mapping[str, str]) -> bytes:
