@@ -22,7 +22,9 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("BONAFIDE_HOME", raising=False)
 
 
-@pytest.mark.parametrize("words", [["--environment", "prod"], ["--workers", "two"], ["--unheard-of"]])
+@pytest.mark.parametrize(
+    "words", [["--environment", "prod"], ["--workers", "two"], ["--workers", "0"], ["--unheard-of"]]
+)
 def test_what_is_no_option_is_misuse(words: list[str]) -> None:
     assert main(["serve", *words]) == 2
 

@@ -35,9 +35,16 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     first.add_argument("--environment", choices=_ENVIRONMENTS, help="which deployment it is (default: development)")
     parser.add_argument("--listen", metavar="ADDRESS", help="instead of service.toml's: address:port or unix:/path")
     parser.add_argument("--console-listen", metavar="ADDRESS", help="likewise, for the operator's listener")
-    parser.add_argument("--workers", type=int, metavar="N", help="likewise: processes that serve")
+    parser.add_argument("--workers", type=_workers, metavar="N", help="likewise: processes that serve")
     parser.add_argument("--init", action="store_true", help="make what a first start makes, print it, and end")
     parser.set_defaults(run=_run)
+
+
+def _workers(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -93,10 +100,7 @@ def _home(arguments: argparse.Namespace) -> tuple[Home, bool]:
 def _listener(option: str | None, said: Listener) -> Listener:
     from bonafide.django.service import service_file  # noqa: PLC0415 - an extra
 
-    try:
-        return said if option is None else service_file.listener.read(option)
-    except ValueError:
-        raise Stop(EXIT_MISUSE, f"an address is {service_file.listener.words}") from None
+    return said if option is None else service_file.listener.read(option)  # `_home` has read it before
 
 
 def _make_ready(home: Home) -> ServiceRing:

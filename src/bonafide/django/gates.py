@@ -146,17 +146,12 @@ class Provisions:
         `django.db.Error`.
         """
         known = self._look(now)
-        gate = known.gates.get(ask.gate)
-        settings = self._settings
-        proven = provision.verify_ask(
-            ask,
-            key=None if gate is None else gate.key,
-            issuer=settings.issuer,
-            environment=settings.environment,
-            now=now,
-        )
+        gate, settings = known.gates.get(ask.gate), self._settings
         if gate is None:
             raise VerificationFailed(reasons.GATE_UNKNOWN)
+        proven = provision.verify_ask(
+            ask, key=gate.key, issuer=settings.issuer, environment=settings.environment, now=now
+        )
         answer = provision.issue_answer(
             proven,
             self._state(known, gate.audience, now),

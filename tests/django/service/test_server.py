@@ -134,6 +134,15 @@ def test_production_without_tls_does_not_start(tmp_path: Path) -> None:
     assert "bonafide.E004" in running.run(*words, code=1)
 
 
+def test_a_database_that_is_not_there_does_not_start_and_its_password_is_not_told(tmp_path: Path) -> None:
+    running = RunningService(home=tmp_path / "home")
+    running.make(database="postgresql://ann:open-sesame@127.0.0.1:1/bonafide")
+    printed = running.run("serve", "--init", code=1)
+    assert "the database: OperationalError" in printed
+    assert "open-sesame" not in printed
+    assert "Traceback" not in printed
+
+
 def test_an_address_that_is_taken_does_not_start(service: RunningService, tmp_path: Path) -> None:
     other = RunningService(home=tmp_path / "home", port=service.port)
     other.launch()
@@ -179,13 +188,12 @@ def test_a_second_start_keeps_everything_and_a_stop_loses_no_request(tmp_path: P
             running.start("--workers", "1")
             phone.renew()
             assert phone.device.keychain.enrolled is not None
-        answers = slow_request(running, running.stop)
-        assert answers == [(200, 0)]
+        assert slow_request(running, running.stop) == (200, [0])
     finally:
         running.kill()
 
 
-def slow_request(running: RunningService, act: Callable[[], int]) -> list[tuple[int, int]]:
+def slow_request(running: RunningService, act: Callable[[], int]) -> tuple[int, list[int]]:
     """Send the head of a challenge, act while the service waits for its body, send it, and return both outcomes."""
     body = b'{"purpose": "enrol", "app": "shop"}'
     head = f"POST /bonafide/v1/challenge HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
@@ -199,7 +207,7 @@ def slow_request(running: RunningService, act: Callable[[], int]) -> list[tuple[
         connection.sendall(body[1:])
         status = int(connection.recv(64).split()[1])
         thread.join()
-    return [(status, *outcomes)]
+    return status, outcomes
 
 
 def wait_until(met: Callable[[], bool]) -> None:
@@ -267,7 +275,7 @@ def test_unix_sockets_are_served_and_a_dead_ones_file_is_taken_over(tmp_path: Pa
                 assert client.get("http://x/bonafide/v1/jwks.json").status_code == 200
             with httpx.Client(transport=httpx.HTTPTransport(uds=str(console))) as client:
                 assert client.get("http://localhost/readyz").status_code == 200
-            assert {stat.S_IMODE(path.stat().st_mode) for path in (listen, console)} == {0o660}
+            assert [stat.S_IMODE(path.stat().st_mode) for path in (listen, console)] == [0o660, 0o600]
             assert running.stop() == 0
         finally:
             running.kill()

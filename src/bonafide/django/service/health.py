@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 READY: Final = "ready"
 ASKED_EVERY_S: Final = 1.0
+SILENT_S: Final = 5.0
 
 
 @require_safe
@@ -111,16 +112,26 @@ class _Readiness:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._asked = -ASKED_EVERY_S
-        self._found: Mapping[str, str] = {}
+        self._asked = self._answered = -SILENT_S
+        self._found: Mapping[str, str] = {"database": "not asked yet"}
 
     def parts(self) -> Mapping[str, str]:
-        """Return what was found, after asking where that is due; one thread asks, the others wait for it."""
-        with self._lock:
-            if self._clock() - self._asked >= ASKED_EVERY_S:
-                self._found = probe()
-                self._asked = self._clock()
-            return self._found
+        """Return what was found, after asking where that is due.
+
+        One thread asks, and the others go on with what they have: a database that is silent keeps one thread of a
+        worker, and after `SILENT_S` that is what is found.
+        """
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._clock() - self._answered >= ASKED_EVERY_S:
+                    self._asked = self._clock()
+                    self._found = probe()
+                    self._answered = self._clock()
+            finally:
+                self._lock.release()
+        elif self._clock() - self._asked >= SILENT_S:
+            return {"database": "silent"}
+        return self._found
 
 
 _MIGRATIONS: Final = _Migrations()

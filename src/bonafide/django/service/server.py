@@ -106,8 +106,9 @@ def require_free(listener: Listener) -> None:
             if listener.socket is None:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((listener.address, listener.port))
-            elif listener.socket.is_socket():
-                if probe.connect_ex(str(listener.socket)) != errno.ECONNREFUSED:
+            elif listener.socket.exists():
+                # Only a socket on which nobody listens is removed, and nothing else that has this name.
+                if probe.connect_ex(str(listener.socket)) != errno.ECONNREFUSED or not listener.socket.is_socket():
                     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
                 listener.socket.unlink(missing_ok=True)
     except OSError as error:
@@ -118,8 +119,8 @@ def require_free(listener: Listener) -> None:
 def _server(factory: str, listener: Listener, *, workers: int, threads: int, stop_within: int) -> Any:
     place: dict[str, Any] = {"address": listener.address, "port": listener.port}
     if listener.socket is not None:
-        # A proxy of this host runs under another account, in our group.
-        place = {"uds": listener.socket, "uds_permissions": 0o660}
+        # The proxy of the public listener runs under another account, in our group. The operator is who we are.
+        place = {"uds": listener.socket, "uds_permissions": 0o660 if factory == "public_application" else 0o600}
     return Granian(
         f"{__name__}:{factory}",
         factory=True,
