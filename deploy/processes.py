@@ -79,10 +79,14 @@ class Process:
 
     def wait(self, within: float = START_S) -> None:
         """Return when it is ready. Raises `Failed`, and ends it, where it ended or took too long."""
+        self.wait_until(self.ready, within)
+
+    def wait_until(self, told: Callable[[], bool], within: float = START_S) -> None:
+        """Return when `told()` is true of it. Raises as `wait`."""
         ends = time.monotonic() + within
         while time.monotonic() < ends and self._running is not None and self._running.poll() is None:
             with suppress(OSError, httpx.TransportError):
-                if self.ready():
+                if told():
                     return
             time.sleep(_LOOK_S)
         self.kill()

@@ -1,4 +1,9 @@
-"""Clocks that are ten minutes off: of one gate, then of every service. libfaketime steps them while they run."""
+"""Clocks that are ten minutes off: of one gate, then of every service.
+
+libfaketime shifts a program's clocks from its start on. It cannot step the time of day under a running program whose
+monotonic clock goes on: Debian's version then breaks `clock_nanosleep`. So a program is started anew for each shift, as
+on a machine that booted with a wrong clock.
+"""
 
 from __future__ import annotations
 
@@ -14,42 +19,16 @@ from drill.load import STEADY
 from drill.world import World, drill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from deploy.processes import Process
 
 OFF_S: Final = 600
 AWAY_S: Final = 4.0
-STEP_S: Final = 1.0
-"""How long libfaketime believes what it read."""
-
 BACK_S: Final = 5.0
 ODD: Final = 1
-
-
-class Clock:
-    """The clock of some processes, read from a file. `step` sets it off by some seconds; monotonic time goes on."""
-
-    def __init__(self, file: Path) -> None:
-        """Begin with the true time."""
-        self._file = file
-        self.step(0)
-
-    def step(self, seconds: int) -> None:
-        """Set the clock, and wait until everybody sees it."""
-        self._file.write_text(f"{seconds:+d}\n")
-        time.sleep(STEP_S + 0.2)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What preloads the clock."""
-        return {
-            "LD_PRELOAD": library(),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_CACHE_DURATION": f"{STEP_S:g}",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-        }
+_PRELOAD: Final = "LD_PRELOAD"
+_SHIFT: Final = "FAKETIME"
 
 
 def library() -> str:
@@ -62,64 +41,71 @@ def library() -> str:
 
 
 @contextmanager
-def under_clock(world: World, processes: list[Process]) -> Iterator[Clock]:
-    """Start some programs anew under a clock that can be stepped, and at last without it."""
-    clock = Clock(world.cluster.directory / "clock")
+def true_clocks_afterwards(processes: Sequence[Process]) -> Iterator[None]:
+    """Start the programs anew without a shift at last."""
     try:
-        for process in processes:
-            process.environment = {**process.environment, **clock.environment}
-            process.restart()
-        yield clock
+        yield
     finally:
-        clock.step(0)
+        if any(_SHIFT in process.environment for process in processes):
+            shift(processes, 0)
+
+
+def shift(processes: Sequence[Process], seconds: int, *, wait: bool = True) -> None:
+    """Start programs anew with clocks that are so far off."""
+    for process in processes:
+        kept = {name: value for name, value in process.environment.items() if name not in {_PRELOAD, _SHIFT}}
+        added = {_PRELOAD: library(), _SHIFT: f"{seconds:+d}"} if seconds else {}
+        process.environment = kept | added
+        process.stop()
+        process.launch()
+    if wait:
         for process in processes:
-            process.environment = {
-                name: value for name, value in process.environment.items() if name not in clock.environment
-            }
-            process.restart()
+            process.wait()
 
 
 @drill
 def gate_clock(world: World) -> None:
-    """The clock of one of three gates steps ten minutes ahead, then ten minutes back, then to the true time."""
-    machine = world.cluster.gates[ODD]
-    with under_clock(world, [machine.gate]) as clock, world.load() as load:
+    """One of three gates runs with a clock that is ten minutes ahead, then ten minutes behind, then right again."""
+    gate = world.cluster.gates[ODD].gate
+    with true_clocks_afterwards([gate]), world.load() as load:
         for off in (OFF_S, -OFF_S):
-            clock.step(off)
-            stepped = time.monotonic()
+            shift([gate], off, wait=False)  # it never gets ready: no service believes its asks
+            gate.wait_until(lambda: world.cluster.gates[ODD].ask("/health").status_code == httpx.codes.OK)
+            shifted = time.monotonic()
             time.sleep(AWAY_S)
-            sent = load.between(stepped + 0.5, time.monotonic())
+            sent = load.between(shifted, time.monotonic())
             odd, others = [each for each in sent if each.gate == ODD], [each for each in sent if each.gate != ODD]
             world.told.none(f"admitted by the gate at {off:+d} s", sum(each.good for each in odd), of=len(odd))
             good = sum(each.good for each in others)
             world.told.all(f"good requests admitted by the others, that gate at {off:+d} s", good, of=len(others))
+        shift([gate], 0)
         mended = time.monotonic()
-        clock.step(0)
         back = load.back_after(mended)
-        world.told.within("good traffic back at every gate after the clock was put right", back, BACK_S)
+        world.told.within("good traffic back at every gate after its start with a right clock", back, BACK_S)
 
 
 @drill
 def service_clock(world: World) -> None:
-    """The clocks of both services step ten minutes ahead, then ten minutes back, then to the true time."""
+    """Both services run with clocks that are ten minutes ahead, then ten minutes behind, then right again."""
     services = [each.process for each in world.cluster.services]
-    with under_clock(world, services) as clock, world.load() as load:
+    with true_clocks_afterwards(services), world.load() as load:
         for off in (OFF_S, -OFF_S):
-            clock.step(off)
-            stepped = time.monotonic()
+            began = time.monotonic()
+            shift(services, off)
+            shifted = time.monotonic()
             time.sleep(AWAY_S)
-            sent = load.between(stepped, time.monotonic())
+            sent = load.between(began, time.monotonic())
             good = sum(each.good for each in sent)
             world.told.all(f"good requests admitted, services at {off:+d} s", good, of=len(sent))
-            enrolled = sum(at > stepped for at in load.enrolled_at)
+            enrolled = sum(at > shifted for at in load.enrolled_at)
             world.told.note(f"{enrolled} phones enrolled at {off:+d} s")
+        shift(services, 0)
         mended = time.monotonic()
-        clock.step(0)
         back = load.back_after(mended, steady=2 * STEADY)
-        world.told.within("good traffic after the clocks were put right", back, BACK_S)
-        world.told.claim(
-            "every gate has the service's word", ready(world), held=ready(world) == len(world.cluster.gates)
-        )
+        world.told.within("good traffic after their start with right clocks", back, BACK_S)
+        while time.monotonic() < mended + BACK_S and ready(world) < len(world.cluster.gates):
+            time.sleep(0.2)
+        world.told.all("gates with the service's word", ready(world), of=len(world.cluster.gates))
 
 
 def ready(world: World) -> int:

@@ -39,12 +39,23 @@ def keys_replaced(world: World) -> None:
         for machine in cluster.services:
             machine.process.restart()
         restarted = time.monotonic()
-        back = load.back_after(restarted)
         world.told.note(f"the services' restart, one after the other, took {restarted - replaced:.1f} s")
-        world.told.within("good traffic of phones that renewed, after the services' restart,", back, KEYS_BACK_S)
-        answers = [cluster.send(cluster.signed(thief), gate=gate).status_code for gate in load.gates]
-        admitted = sum(status == httpx.codes.OK for status in answers)
-        world.told.none("admitted under the old keys afterwards", admitted, of=len(answers))
+        refused = refused_everywhere(world, load, thief)
+        since = None if refused is None else refused - restarted
+        world.told.within("refused at every gate: who signs under the old keys, after the restart,", since, BAN_S)
+        back = load.back_after(restarted)
+        world.told.within("good traffic of phones that renewed, after the restart,", back, KEYS_BACK_S)
+
+
+def refused_everywhere(world: World, load: Load, phone: AppClient) -> float | None:
+    """Send a phone's requests until no gate admits one; return when that was, or None."""
+    ends = time.monotonic() + GIVE_UP_S
+    while time.monotonic() < ends:
+        answers = [phone_sends(world, world.cluster.signed(phone), gate) for gate in load.gates]
+        if all(status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN} for status in answers):
+            return time.monotonic()
+        time.sleep(ASK_AGAIN_S)
+    return None
 
 
 @drill
