@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -254,6 +255,15 @@ def test_a_file_that_is_no_gates_could_not_be_judged(files: Path, capsys: pytest
     (files / "gate.toml").write_text("name = 1")
     assert main(["check", "--gate", str(files / "gate.toml")]) == 2
     assert "configuration.setting_malformed" in capsys.readouterr().err
+
+
+def test_without_the_extra_the_line_to_type_is_told(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(write(files))
+    monkeypatch.setitem(sys.modules, "bonafide.gate", None)
+    assert main(["check", "--gate", path]) == 2
+    assert "pip install 'bonafide[gate]'" in capsys.readouterr().err
 
 
 def test_without_a_home_there_is_nothing_to_judge(capsys: pytest.CaptureFixture[str]) -> None:

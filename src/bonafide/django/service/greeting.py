@@ -72,7 +72,8 @@ class Greeting:
                 "  BONAFIDE = {",
                 f'      "ENVIRONMENT": "{self.settings.environment}",',
                 f'      "ORIGINS": {_list(self.settings.origins)},',
-                '      "BEHIND_GATE": {…},    # see docs/how-to/serve-alone.md',
+                '      "ROUTES": BASE_DIR / "routes.toml",',
+                '      "BEHIND_GATE": {"key_files": ["/etc/bonafide/api.admission.key"]},    # shared with the gate',
                 "  }",
             ]
         )
