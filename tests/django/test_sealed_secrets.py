@@ -125,6 +125,15 @@ def test_a_sealing_key_that_is_gone_is_told_from_a_row_that_was_changed(storage:
     assert refusal.value.reason is reasons.SEALING_KEY_UNUSABLE
 
 
+def test_a_token_that_refuses_us_is_told_from_a_row_that_was_changed(database: Database, soft_hsm: SoftHsm) -> None:
+    soft_hsm.key().make()
+    SealedSecrets(ENVIRONMENT, soft_hsm.key()).put("service.json", b"secret text")
+    soft_hsm.pin_file.unlink()
+    with pytest.raises(ConfigurationError) as refusal:
+        SealedSecrets(ENVIRONMENT, soft_hsm.key()).read("service.json")
+    assert refusal.value.reason is reasons.SEALING_KEY_UNUSABLE
+
+
 # Races --------------------------------------------------------------------------------------------
 
 

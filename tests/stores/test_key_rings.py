@@ -470,9 +470,15 @@ def test_keys_that_do_not_parse_can_be_replaced(tmp_path: Path) -> None:
     assert _files(tmp_path / "keys").replace(_NOON).serves(["https://api.example.com"], _NOON)
 
 
-def test_keys_that_cannot_be_replaced_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "keys").write_bytes(b"")
-    _refused(lambda: _files(tmp_path / "keys").replace(_NOON))
+def test_keys_that_cannot_be_replaced_do_not_pass_for_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = _files(tmp_path / "keys")
+    files.current(_NOON)
+
+    def full(_path: Path, _data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(private_files, "replace", full)
+    assert "No space left" in _refused(lambda: files.replace(_NOON))
 
 
 # Several processes
