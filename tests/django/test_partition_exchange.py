@@ -7,10 +7,11 @@ from dataclasses import replace
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import psycopg
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
 from bonafide.django import partition_exchange as exchange
 from bonafide.django import partitions
@@ -267,6 +268,25 @@ def test_who_does_not_get_the_lock_in_time_leaves_everything_as_it_was(
         other.close()
     assert schema(unsplit) == plain
     assert exchange.state(unsplit) == "plain"
+
+
+def test_only_locks_and_deadlocks_are_a_matter_of_repeating(unsplit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OperationalError), exchange._under_lock(unsplit, list(partitions.COLUMNS)):
+        raise OperationalError
+    exchange.prepare(unsplit)
+    causes: list[Exception | None] = [psycopg.errors.DeadlockDetected(), None]
+    asked = exchange.rows
+
+    def rows(using: str, sql: str, *params: Any) -> Any:
+        if sql.startswith("WITH batch") and causes:
+            raise OperationalError from causes.pop(0)
+        return asked(using, sql, *params)
+
+    monkeypatch.setattr(exchange, "rows", rows)
+    with pytest.raises(OperationalError):
+        copy_all(unsplit)
+    assert causes == []  # the deadlock was repeated, and then the other error came
+    copy_all(unsplit)
 
 
 def test_a_table_of_somebody_else_that_refers_to_ours_is_named(unsplit: str) -> None:
