@@ -275,7 +275,7 @@ def test_only_locks_and_deadlocks_are_a_matter_of_repeating(unsplit: str, monkey
         raise OperationalError
     exchange.prepare(unsplit)
     causes: list[Exception | None] = [psycopg.errors.DeadlockDetected(), None]
-    asked = exchange.rows
+    asked = partitions.rows
 
     def rows(using: str, sql: str, *params: Any) -> Any:
         if sql.startswith("WITH batch") and causes:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from django.db import OperationalError, connections, transaction
 from django.db.models import F
 
+from bonafide.django import sealed_secrets
 from bonafide.django.models import SealedSecret
 from bonafide.django.sealed_secrets import SealedSecrets
 from bonafide.errors import ConfigurationError, VerificationFailed
@@ -163,6 +165,60 @@ def test_who_loses_the_first_run_plans_again(storage: SealedSecrets) -> None:
 
     assert storage.change("service.json", plan) == b"theirs"
     assert seen == [None, b"theirs"]
+
+
+def count_up(storage: SealedSecrets) -> None:
+    """Let four threads count in one document, ten times each: none of the forty is lost."""
+    errors: list[BaseException] = []
+
+    def count() -> None:
+        try:
+            for _ in range(10):
+                storage.change("service.json", lambda held: b"%d" % (int(held or b"0") + 1))
+        except BaseException as error:  # noqa: BLE001 - a thread's errors are the test's
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+    assert storage.read("service.json") == b"40"
+
+
+def test_of_changes_at_once_none_is_lost(storage: SealedSecrets) -> None:
+    count_up(storage)
+
+
+def test_of_changes_at_once_none_is_lost_under_serializable_isolation(
+    migrated_postgresql: str, django_db_blocker: Any, key: FileSealingKey
+) -> None:
+    from psycopg import IsolationLevel
+
+    alias = "serializable"
+    connections.databases[alias] = connections.databases["postgresql"] | {
+        "OPTIONS": {"isolation_level": IsolationLevel.SERIALIZABLE}
+    }
+    with django_db_blocker.unblock():
+        try:
+            count_up(SealedSecrets(ENVIRONMENT, key, using=alias))
+            SealedSecret.objects.using(alias).all().delete()
+        finally:
+            connections[alias].close()
+            del connections[alias]
+            del connections.databases[alias]
+
+
+def test_another_error_of_the_database_is_no_lost_race(storage: SealedSecrets, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bool:
+        raise OperationalError
+
+    monkeypatch.setattr(sealed_secrets, "_first", fail)
+    with pytest.raises(StorageSilent):
+        storage.put("service.json", b"x")
 
 
 def test_a_version_that_is_overtaken_each_time_gives_up_and_says_so(storage: SealedSecrets) -> None:

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from django.db import Error, connections, router, transaction
+from django.db import Error, OperationalError, connections, router, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -31,11 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
 
+    from django.db.models import QuerySet
+
     from bonafide.ports import SealingKey
     from bonafide.terms import Environment
 
 _ATTEMPTS: Final = 20
 """Each lost attempt is somebody else's success: more rivals than this change no document in one moment."""
+
+_SERIALIZATION_FAILURE: Final = "40001"
 
 _T = TypeVar("_T")
 
@@ -141,17 +145,14 @@ class SealedSecrets:
 
     def _write(self, name: str, data: bytes, *, over: SealedSecret | None) -> bool:
         """Write where nothing lies, or over exactly that version; tell whether it was done."""
-        using = self._alias()
-        row = self._sealed(name, data)
-        with transaction.atomic(using=using, durable=True):
-            rows = SealedSecret.objects.using(using)
-            if over is not None:
-                same = rows.filter(environment=self._environment, name=name, version=over.version)
-                return bool(same.update(version=over.version + 1, **_written(row)))
-            # Who is first is decided by the unique row, and never by the read that came before.
-            rows.bulk_create([row], ignore_conflicts=True)
-            written = rows.filter(environment=self._environment, name=name).values_list("version", "sealed").first()
-            return written is not None and (written[0], bytes(written[1])) == (row.version, row.sealed)
+        using, row = self._alias(), self._sealed(name, data)
+        try:
+            with transaction.atomic(using=using, durable=True):
+                return _first(SealedSecret.objects.using(using), row) if over is None else _next(using, row, over)
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) != _SERIALIZATION_FAILURE:
+                raise
+            return False  # a database that isolates more strictly than it must says so of a race that was lost
 
     def _overwrite(self, name: str, data: bytes) -> bool:
         using = self._alias()
@@ -190,6 +191,18 @@ class SealedSecrets:
             return work()
         finally:
             connections[self._alias()].close()
+
+
+def _first(rows: QuerySet[SealedSecret], row: SealedSecret) -> bool:
+    # Who is first is decided by the unique row, and never by the read that came before.
+    rows.bulk_create([row], ignore_conflicts=True)
+    written = rows.filter(environment=row.environment, name=row.name).values_list("version", "sealed").first()
+    return written is not None and (written[0], bytes(written[1])) == (row.version, row.sealed)
+
+
+def _next(using: str, row: SealedSecret, over: SealedSecret) -> bool:
+    rows = SealedSecret.objects.using(using).filter(environment=row.environment, name=row.name)
+    return bool(rows.filter(version=over.version).update(version=over.version + 1, **_written(row)))
 
 
 def _written(row: SealedSecret) -> dict[str, object]:
