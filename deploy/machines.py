@@ -17,9 +17,6 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from bonafide.gate import config as gate_config
-from bonafide.gate.proxies import nginx, parse_address
-from bonafide.gate.proxies.front import read_config
 from deploy.processes import HOST, Process, find, free_port, listens, run
 
 if TYPE_CHECKING:
@@ -189,9 +186,7 @@ class GateMachine:
 
     def write_nginx(self) -> None:
         """Write Nginx's files: our snippet for the API, and the way to the service machines."""
-        front = read_config(gate_config.load(self.file), {"api": parse_address(f"unix:{self.api}")})
-        for name, text in nginx.write_files(front).items():
-            (self.directory / name).write_text(text)
+        run(BONAFIDE, "nginx", "--gate", self.file, "--upstream", f"unix:{self.api}", "--into", self.directory)
         (self.directory / "nginx.conf").write_text(self._nginx())
 
     def _nginx(self) -> str:

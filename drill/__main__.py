@@ -32,11 +32,16 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
+def register() -> None:
+    """Make every drill known."""
+    for name in MODULES:
+        import_module(f"drill.{name}")
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run drills, print the table, and return 0 where every claim held."""
     options = parser().parse_args(words)
-    for name in MODULES:
-        import_module(f"drill.{name}")
+    register()
     unknown = set(options.names) - DRILLS.keys()
     if unknown:
         print(f"there is no drill {', '.join(sorted(unknown))}: choose from {', '.join(DRILLS)}", file=sys.stderr)
@@ -46,12 +51,15 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options.directory is not None:
-        return drills(options.names or list(DRILLS), options.directory.resolve())
-    with tempfile.TemporaryDirectory(prefix="bonafide-drill-") as directory:
-        return drills(options.names or list(DRILLS), Path(directory))
+        told = drills(options.names or list(DRILLS), options.directory.resolve())
+    else:
+        with tempfile.TemporaryDirectory(prefix="bonafide-drill-") as directory:
+            told = drills(options.names or list(DRILLS), Path(directory))
+    print(told.table(), flush=True)
+    return 0 if told.held else 1
 
 
-def drills(names: Sequence[str], directory: Path) -> int:
+def drills(names: Sequence[str], directory: Path) -> Told:
     """Run these drills on one cluster, one after another; one that breaks down does not stop the next."""
     told = Told()
     with Cluster(directory) as cluster:
@@ -64,8 +72,7 @@ def drills(names: Sequence[str], directory: Path) -> int:
             except Exception as problem:  # noqa: BLE001 - a claim that did not hold, and shown
                 told.broke(problem)
             told.end()
-    told.show()
-    return 0 if told.held else 1
+    return told
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,12 +11,13 @@ _WIDTH: Final = 118
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One line of the table."""
+    """One line of the table. One that is `timed` may fail because the machine was busy."""
 
     drill: str
     text: str
     measured: str
     held: bool
+    timed: bool = False
 
     def __str__(self) -> str:
         return f"  {'yes' if self.held else 'NO '}  {self.text}: {self.measured}"
@@ -46,9 +46,9 @@ class Told:
         """End it."""
         self.seconds[self._drill] = time.monotonic() - self._began
 
-    def claim(self, text: str, measured: object, *, held: bool) -> None:
+    def claim(self, text: str, measured: object, *, held: bool, timed: bool = False) -> None:
         """State a claim, what was measured, and whether that is what was claimed."""
-        claim = Claim(self._drill, text, str(measured), held)
+        claim = Claim(self._drill, text, str(measured), held, timed)
         self.claims.append(claim)
         print(claim, flush=True)
 
@@ -61,9 +61,10 @@ class Told:
         self.claim(text, f"{found} of {of}", held=found == of and of > 0)
 
     def within(self, text: str, seconds: float | None, limit: float) -> None:
-        """Claim that something took at most so long; None is never."""
+        """Claim that something took at most so long; None is never, however slow the machine is."""
         measured = "never" if seconds is None else f"{seconds:.2f} s"
-        self.claim(f"{text} within {limit:g} s", measured, held=seconds is not None and seconds <= limit)
+        held = seconds is not None and seconds <= limit
+        self.claim(f"{text} within {limit:g} s", measured, held=held, timed=seconds is not None)
 
     def note(self, text: str) -> None:
         """Say something that is no claim."""
@@ -85,8 +86,3 @@ class Told:
         took = sum(self.seconds.values())
         lines += ["-" * _WIDTH, f"{held} of {len(self.claims)} claims held, {len(self.seconds)} drills, {took:.0f} s"]
         return "\n".join(lines)
-
-    def show(self) -> None:
-        """Print the table."""
-        print(self.table())
-        sys.stdout.flush()
