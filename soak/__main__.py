@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import multiprocessing.connection
 import secrets
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "examples" / "django_api"))  # the demo imports as a Django project does
@@ -19,7 +21,7 @@ from bench._rounds import OUTPUT  # noqa: E402 - after the path
 from soak.attacks import KINDS  # noqa: E402 - likewise
 from soak.memory import LEAST_SAMPLES, Series  # noqa: E402 - likewise
 from soak.running import Stack  # noqa: E402 - likewise
-from soak.sending import BATCH, Sender, Tally, send_for_ever  # noqa: E402 - likewise
+from soak.sending import Sender, Tally, send_for_ever  # noqa: E402 - likewise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +43,9 @@ def main(words: Sequence[str]) -> int:
     reader.add_argument("--seed", default=secrets.token_hex(8))
     asked = reader.parse_args(words)
     print(f"seed {asked.seed}: {asked.requests} requests, {len(KINDS)} kinds of attack", flush=True)
-    with tempfile.TemporaryDirectory(prefix="bonafide-soak-") as directory, Stack(Path(directory), asked.workers) as stack:
+    with ExitStack() as opened:
+        directory = opened.enter_context(tempfile.TemporaryDirectory(prefix="bonafide-soak-"))
+        stack = opened.enter_context(Stack(Path(directory), asked.workers))
         _warm_up(stack.port)
         before, begun = stack.cpu(), time.monotonic()
         tally, series = _soak(stack, asked)
@@ -87,7 +91,7 @@ def _gather(stack: Stack, asked: argparse.Namespace, pipes: Sequence[Connection]
     begun = looked = said = time.monotonic()
     while tally.sent < asked.requests and time.monotonic() - begun < asked.minutes * 60:
         for pipe in multiprocessing.connection.wait(pipes, timeout=1.0):
-            tally.add(pipe.recv())  # type: ignore[union-attr]  # all are pipes
+            tally.add(cast("Connection", pipe).recv())
         now = time.monotonic()
         if now - looked >= LOOK_EVERY_S:
             looked = now
@@ -102,8 +106,8 @@ def _conclude(asked: argparse.Namespace, tally: Tally, series: Series, seconds: 
     growth = series.growth() if min(map(len, series.samples.values()), default=0) >= LEAST_SAMPLES else {}
     missing = set(KINDS) - tally.kinds.keys()
     print(
-        f"{tally.sent} requests in {seconds:.0f} s ({tally.sent / seconds:.0f} a second), of them {tally.attacks} attacks"
-        f" of {len(tally.kinds)} kinds, each at least {min(tally.kinds.values(), default=0)} times\n"
+        f"{tally.sent} requests in {seconds:.0f} s ({tally.sent / seconds:.0f} a second), of them {tally.attacks}"
+        f" attacks of {len(tally.kinds)} kinds, each at least {min(tally.kinds.values(), default=0)} times\n"
         f"false accepts {tally.false_accepts}, false refusals {tally.false_refusals},"
         f" refusals that are not the stored one {tally.wrong_refusals}"
     )

@@ -14,22 +14,23 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from cryptography.hazmat.primitives.asymmetric import ec
-
-from bench.gate.phones import ISSUING, make_phone, new_nonce
-from bench.gate.processes import HOST
-from bonafide.keys import SigningKey
-from bonafide.proof.http_signature import CLIENT_ATTESTATION, SessionSigner
 from demonstration import edits, theft, tokens
 from demonstration.forging import open_token, sign_freely
 from demonstration.trial import ATTACKS, Row, read_rows
 from demonstration.wire import RawRequest
 from demonstration.world import now
+
+from bench.gate.phones import ISSUING, make_phone, new_nonce
+from bench.gate.processes import HOST
+from bonafide.keys import SigningKey
+from bonafide.proof.http_signature import CLIENT_ATTESTATION, SessionSigner
 from soak.phones import signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from demonstration.world import World
+
     from soak.phones import Fleet, Person
 
 _ATTACKS_MODULES: Final = (edits, theft, tokens)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import random  # noqa: TID251 - the order of a run, reproducible by its seed; keys and nonces are drawn elsewhere
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from demonstration.wire import RawRequest
+
 from bench.gate.phones import APP_HEADERS, ISSUING, Phone, make_phone, new_nonce
 from bench.gate.processes import HOST
 from bonafide.proof.content_digest import digest_of
-from demonstration.wire import RawRequest
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Mapping
 
     from bonafide.proof.http_signature import HardwareSigner, SessionSigner

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random  # noqa: TID251 - the order of a run, reproducible by its seed; keys and nonces are drawn elsewhere
+import random
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from demonstration.trial import Row
     from demonstration.wire import RawRequest
+
     from soak.phones import Person
 
 PHONES: Final = 250
@@ -27,6 +28,9 @@ HARDWARE_SHARE: Final = 0.05
 LATER: Final = "replayed_after_a_restart"
 LATER_S: Final = (2.0, 50.0)
 """How old a request is that is sent again long after: its proof is still fresh, and nobody remembers its sender."""
+
+SHARES: Final = {"account": 50, "page": 20, "profile": 10, "config": 10, "login": 1, "order": 9}
+"""Of a hundred genuine requests."""
 
 MAX_TOLD: Final = 10
 _OK: Final = 200
@@ -80,7 +84,7 @@ class Sender:
 
     def __init__(self, port: int, *, seed: str, attack_share: float, phones: int = PHONES) -> None:
         """Enrol the phones; connect with the first batch."""
-        self._order = random.Random(seed)  # noqa: S311 - see the import
+        self._order = random.Random(seed)
         self._fleet = Fleet(phones, self._order)
         self._load = Load(port, connections=CONNECTIONS)
         self._share = attack_share
@@ -112,18 +116,18 @@ class Sender:
         return [self._admitted(self._genuine(person), person)]
 
     def _genuine(self, person: Person) -> RawRequest:
-        draw = self._order.random()
         hardware = self._order.random() < HARDWARE_SHARE
-        if draw < 0.5:
+        (what,) = self._order.choices(list(SHARES), list(SHARES.values()))
+        if what == "account":
             return signed(person, "GET", "/api/me", hardware=hardware)
-        if draw < 0.7:
+        if what == "page":
             return signed(person, "GET", f"/api/orders?page={self._order.randrange(9)}", hardware=hardware)
-        if draw < 0.8:
+        if what == "profile":
             return signed(person, "GET", f"/api/users/{self._order.randrange(9999)}", hardware=hardware)
-        if draw < 0.9:
+        if what == "config":
             return signed(person, "GET", "/api/config", bearer=False, hardware=hardware)
         body = self._order.choice(_ORDERS)
-        if draw < 0.91:
+        if what == "login":
             return signed(person, "POST", "/api/login", body=body, headers=_JSON, bearer=False, hardware=True)
         return signed(person, "POST", "/api/orders", body=body, headers=_JSON, hardware=hardware)
 

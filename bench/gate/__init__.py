@@ -2,7 +2,8 @@
 
     python -m bench.gate               every contender, in interleaved rounds, with the promises judged
     python -m bench.gate interfaces    which server interface the gate should have
-    python -m bench.gate projection    what a million and a hundred million devices would need
+    python -m bench.gate control-plane what enrolments and renewals cost the service and PostgreSQL
+    python -m bench.gate projection    from all that: what a million and a hundred million devices would need
 
 Everything listens on loopback only, and is stopped by its process id.
 """

@@ -6,29 +6,34 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bench.gate import interfaces, projection, report
 from bench.gate.contenders import CONTENDERS, Arena
 from bench.gate.measuring import measure
-from bench.gate.memory import fill_gate, largest_worker
+from bench.gate.memory import fill_gate, largest_worker, redis_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+WHAT: Final = ("contenders", "interfaces", "control-plane", "projection")
+
+
 def main(words: Sequence[str]) -> int:
     """Do what the command line says."""
     reader = argparse.ArgumentParser(prog="python -m bench.gate", description=__doc__)
-    reader.add_argument("what", nargs="?", choices=["contenders", "interfaces", "projection"], default="contenders")
+    reader.add_argument("what", nargs="?", choices=list(WHAT), default="contenders")
     reader.add_argument("--rounds", type=int, default=5)
     reader.add_argument("--requests", type=int, default=4000, help="in each slot")
     reader.add_argument("--live", type=int, default=1_000_000, help="nonces in the LMDB store")
     reader.add_argument("--only", action="append", choices=CONTENDERS, help="may be repeated")
     asked = reader.parse_args(words)
     if asked.what == "projection":
-        print(projection.text())
+        print(projection.text(projection.read()))
         return 0
+    if asked.what == "control-plane":
+        return _control_plane()
     with tempfile.TemporaryDirectory(prefix="bonafide-bench-") as directory:
         if asked.what == "interfaces":
             return _interfaces(Path(directory), asked)
@@ -45,16 +50,29 @@ def _interfaces(directory: Path, asked: argparse.Namespace) -> int:
     return 0
 
 
+def _control_plane() -> int:
+    from bench.gate import control_plane  # noqa: PLC0415 - it sets Django up
+
+    entries = control_plane.measure()
+    report.write("control_plane", entries)
+    for entry in entries:
+        print(f"  {entry['name']:<28} {entry['us_per_op']:9.0f} us of CPU")
+    return 0
+
+
 def _contenders(directory: Path, asked: argparse.Namespace) -> int:
     with Arena(directory, live=asked.live) as arena:
         arena.admit(*asked.only or ())
         memory: dict[str, Any] | None = None
+        more: list[dict[str, Any]] = []
         measured = measure(arena.contenders, rounds=asked.rounds, requests=asked.requests, said=_say)
         if "LMDB" in arena.gates:
             fill_gate(arena.contenders["session, LMDB"], attestations=min(10_000, asked.live // 100))
             memory = report.memory_promise(largest_worker(arena.gates["LMDB"].pid))
+            more = [memory]
+        if arena.redis is not None:
+            more.append({"name": "a live nonce in Redis", "bytes": round(redis_bytes(arena.redis))})
     rows, promised = report.rows(measured), list(report.promises(measured))
-    more = [] if memory is None else [memory]
     report.write("gate", [*rows, *(promise.fields() for promise in promised), *more])
     print(f"\n{report.table(rows)}\n\n{report.judgement(promised, memory)}")
     kept = all(promise.holds for promise in promised) and (memory is None or memory["holds"])

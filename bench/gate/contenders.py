@@ -64,6 +64,7 @@ class Arena:
     workers: int = WORKERS
     contenders: dict[str, Contender] = field(default_factory=dict)
     gates: dict[str, RunningGate] = field(default_factory=dict)
+    redis: Path | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -146,6 +147,7 @@ class Arena:
         if store == "Redis":
             program, path = redis(self.directory)
             self._start(program)
+            self.redis = path
             changes["replay_store"] = f'"unix://{path}?db=0"'
             more["redis"] = lambda: program.pids
         gate = RunningGate(home=self._path(f"gate {store}"), workers=self.workers, extra=LIMITS, routes=ROUTES)

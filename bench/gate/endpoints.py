@@ -2,8 +2,8 @@
 
     python -m bench.gate.endpoints INTERFACE NAME SOCKET [THREADS [WORKERS]]
 
-INTERFACE is `wsgi`, `rsgi`, `asgi` (all granian) or `uvicorn`; NAME is `empty`, `verify`, `bearer` or `dpop`. Granian runs as
-`bonafide.gate.serve` runs it.
+INTERFACE is `wsgi`, `rsgi`, `asgi` (all granian) or `uvicorn`; NAME is `empty`, `verify`, `bearer` or `dpop`. Granian
+runs as `bonafide.gate.serve` runs it.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ def _verify() -> WsgiApp:
 
 
 def _decoder() -> Callable[[str], dict[str, Any]]:
-    key = load_pem_public_key(Path(os.environ[KEY]).read_bytes())
+    key: Any = load_pem_public_key(Path(os.environ[KEY]).read_bytes())
 
     def decode(token: str) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(
             token,
-            key,  # type: ignore[arg-type]  # the file holds an EC key
+            key,
             algorithms=["ES256"],
             audience="https://api.example.com",
             issuer="https://login.example.com",
@@ -119,7 +119,7 @@ def _dpop() -> WsgiApp:
                 htm=environ["HTTP_ORIGINALMETHOD"],
                 htu=f"https://{environ['HTTP_ORIGINALHOST']}{environ['HTTP_ORIGINALTARGET']}",
                 access_token=token,
-                jti_store=seen,  # type: ignore[arg-type]  # it has the methods
+                jti_store=seen,
             )
             if proven["jwk_thumbprint"] != claims["cnf"]["jkt"]:
                 raise pydpop.DPoPError

@@ -7,6 +7,8 @@ import time
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+import redis
+
 from bench.gate.accounting import Memory, family, private_memory
 from bench.gate.load import Load
 from bench.gate.phones import ISSUING, proven_batch
@@ -51,3 +53,9 @@ def fill_gate(contender: Contender, attestations: int) -> None:
 def largest_worker(parent: int) -> Memory:
     """Return the private memory of the worker that has most; a gate's parent is none."""
     return max((private_memory(pid) for pid in family(parent)[1:]), key=lambda memory: memory.total)
+
+
+def redis_bytes(path: Path) -> float:
+    """Return what one live nonce takes in a Redis that holds little else."""
+    with redis.Redis(unix_socket_path=str(path)) as client:
+        return int(client.info("memory")["used_memory_dataset"]) / int(client.dbsize())

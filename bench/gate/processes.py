@@ -57,7 +57,7 @@ class Program:
         while not all(_accepts(place) for place in self.listens):
             if self._process.poll() is not None or time.monotonic() > ends:
                 self.stop()
-                message = f"{self.command[0]} did not start: {self.log.read_text(errors='replace')[-2000:]}"
+                message = f"{self.command[:4]} did not start: {self.log.read_text(errors='replace')[-2000:]}"
                 raise RuntimeError(message)
             time.sleep(0.05)
 
