@@ -40,9 +40,9 @@ class Units:
     redis_us: float
     nonce_bytes: float
     renewal_us: float
-    renewal_database_us: float
+    renewal_sql_us: float
     enrolment_us: float
-    enrolment_database_us: float
+    enrolment_sql_us: float
 
 
 def read(directory: Path = OUTPUT) -> Units:
@@ -55,9 +55,9 @@ def read(directory: Path = OUTPUT) -> Units:
         redis_us=session["redis_us"],
         nonce_bytes=found["a live nonce in Redis"]["bytes"],
         renewal_us=found["a renewal, service"]["us_per_op"],
-        renewal_database_us=found["a renewal, PostgreSQL"]["us_per_op"],
+        renewal_sql_us=found["a renewal, PostgreSQL"]["us_per_op"],
         enrolment_us=found["an enrolment, service"]["us_per_op"],
-        enrolment_database_us=found["an enrolment, PostgreSQL"]["us_per_op"],
+        enrolment_sql_us=found["an enrolment, PostgreSQL"]["us_per_op"],
     )
 
 
@@ -92,21 +92,21 @@ def _fleet(devices: int, units: Units) -> tuple[str, ...]:
     live_bytes = rate * REPLAY_HORIZON_S * units.nonce_bytes
     shards = ceil(max(by_cpu, live_bytes / SHARD_BYTES))
     service = renewals * units.renewal_us + enrolments * units.enrolment_us
-    database = renewals * units.renewal_database_us + enrolments * units.enrolment_database_us
+    database = renewals * units.renewal_sql_us + enrolments * units.enrolment_sql_us
+    gates = f"{rate:,.0f} x ({units.nginx_us:g} + {units.gate_us:g}) us / {BUSY:g} = {_cores(front)} processors"
+    kept = f"{rate:,.0f} x {REPLAY_HORIZON_S} s x {units.nonce_bytes:g} octets = {live_bytes / 2**30:,.1f} GiB live"
+    served = f"{renewals:,.0f} x {units.renewal_us:g} us + {enrolments:,.1f} x {units.enrolment_us:g} us"
+    stored = f"{renewals:,.0f} x {units.renewal_sql_us:g} us + {enrolments:,.1f} x {units.enrolment_sql_us:g} us"
     return (
         f"{devices:,} devices",
         f"  requests    {devices:,} x {REQUESTS_A_MINUTE} / 60 = {rate:,.0f} a second",
-        f"  gates       {rate:,.0f} x ({units.nginx_us:g} + {units.gate_us:g}) us / {BUSY:g} = {_cores(front)}"
-        f" processors: {_machines(front)} machines with Nginx and gate",
+        f"  gates       {gates}: {_machines(front)} machines with Nginx and gate",
         f"  Redis       {rate:,.0f} x {units.redis_us:g} us / {BUSY:g} = {by_cpu:,.1f} processors",
-        f"              {rate:,.0f} x {REPLAY_HORIZON_S} s x {units.nonce_bytes:g} octets = {live_bytes / 2**30:,.1f} GiB"
-        f" of live nonces: {shards:,} shards",
+        f"              {kept}: {shards:,} shards",
         f"  renewals    {devices:,} / {RENEWED_EVERY_S} s = {renewals:,.0f} a second",
         f"  enrolments  {devices:,} x {NEW_A_DAY:g} / {_DAY_S:,} s = {enrolments:,.1f} a second",
-        f"  service     ({renewals:,.0f} x {units.renewal_us:g} us + {enrolments:,.1f} x {units.enrolment_us:g} us)"
-        f" / {BUSY:g} = {_cores(service)} processors: {_machines(service)} machines",
-        f"  PostgreSQL  ({renewals:,.0f} x {units.renewal_database_us:g} us"
-        f" + {enrolments:,.1f} x {units.enrolment_database_us:g} us) / {BUSY:g} = {_cores(database)} processors",
+        f"  service     ({served}) / {BUSY:g} = {_cores(service)} processors: {_machines(service)} machines",
+        f"  PostgreSQL  ({stored}) / {BUSY:g} = {_cores(database)} processors",
     )
 
 
