@@ -63,6 +63,11 @@ class Process:
         """Every process of the group that runs now."""
         return () if self._running is None else members(self._running.pid)
 
+    @property
+    def workers(self) -> tuple[int, ...]:
+        """Every process of the group but the first."""
+        return () if self._running is None else tuple(pid for pid in self.group if pid != self._running.pid)
+
     def launch(self) -> None:
         """Start it, and return at once."""
         with self.log.open("ab") as log:

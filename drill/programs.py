@@ -14,6 +14,7 @@ SUPERVISED_S: Final = 1.0
 """What a supervisor waits before it starts a program again."""
 
 BACK_S: Final = 5.0
+WORKERS: Final = 2
 
 
 @drill
@@ -21,16 +22,13 @@ def gate_worker_killed(world: World) -> None:
     """One of the two workers of each gate is killed; the gate replaces it."""
     with world.load() as load:
         killed = time.monotonic()
-        before = []
         for machine in world.cluster.gates:
-            victim = machine.gate.group[-1]
-            before.append(victim)
-            os.kill(victim, signal.SIGKILL)
+            os.kill(machine.gate.workers[0], signal.SIGKILL)
         world.told.within("good traffic back at every gate", load.back_after(killed), BACK_S)
         ends = time.monotonic() + BACK_S
-        while time.monotonic() < ends and any(len(each.gate.group) < 3 for each in world.cluster.gates):  # noqa: PLR2004
+        while time.monotonic() < ends and any(len(each.gate.workers) < WORKERS for each in world.cluster.gates):
             time.sleep(0.1)
-        whole = sum(len(each.gate.group) >= 3 for each in world.cluster.gates)  # noqa: PLR2004 - a parent, two workers
+        whole = sum(len(each.gate.workers) >= WORKERS for each in world.cluster.gates)
         world.told.all("gates with all their workers", whole, of=len(world.cluster.gates))
 
 

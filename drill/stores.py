@@ -170,7 +170,7 @@ def lmdb_disk_full(world: World) -> None:
             filler = fill(disk)
             full = time.monotonic()
             time.sleep(AWAY_S / 2)
-            os.kill(machine.gate.group[-1], signal.SIGKILL)
+            os.kill(machine.gate.workers[0], signal.SIGKILL)
             time.sleep(AWAY_S)
             sent = load.between(full, time.monotonic() - 0.5)
             world.told.note(f"at {len(sent) - sum(each.good for each in sent)} of {len(sent)} requests something else")
