@@ -49,7 +49,7 @@ class Stack:
             home=self.directory / "gate", workers=self.workers, extra=LIMITS, routes=as_toml(listed)
         )
         self._stack.callback(self.gate.stop)
-        self.gate.write(poll_every="3", threads="1")
+        self.gate.write(poll_every="3")
         self.gate.start()
         api = self.directory / "api.sock"
         words = [str(api), str(self.gate.home / "api.key"), str(self.workers)]

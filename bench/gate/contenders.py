@@ -143,7 +143,7 @@ class Arena:
 
     def _gate(self, store: str) -> None:
         more: dict[str, Callable[[], list[int]]] = {}
-        changes = {"poll_every": "3", "threads": str(self.threads)}
+        changes = {"poll_every": "3"}
         if store == "Redis":
             program, path = redis(self.directory)
             self._start(program)

@@ -10,8 +10,8 @@ from granian.server import Server
 if TYPE_CHECKING:
     from pathlib import Path
 
-THREADS: Final = 4
-"""A gate's default (`threads`)."""
+THREADS: Final = 1
+"""A gate's default (`threads`) where it waits for no store."""
 
 
 def serve(target: str, path: Path, *, interface: str = "wsgi", threads: int = THREADS, workers: int = 1) -> None:

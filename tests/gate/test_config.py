@@ -94,6 +94,14 @@ def test_the_shortest_file_gives_the_safe_gate() -> None:
     assert None not in {gate.limits.instance, gate.limits.network, gate.limits.user}
 
 
+def test_a_worker_judges_several_requests_at_once_only_where_it_waits_for_a_store() -> None:
+    assert read(WHOLE).threads == 1
+    assert read(changed(workers=1, replay_store="memory:")).threads == 1
+    assert read(changed(replay_store="redis://127.0.0.1")).threads == config.THREADS_THAT_WAIT > 1
+    assert read(changed(limits={"store": "redis://127.0.0.1"})).threads == config.THREADS_THAT_WAIT
+    assert read(changed(replay_store="redis://127.0.0.1", threads=2)).threads == 2
+
+
 def test_every_key_is_read() -> None:
     gate = read(
         changed(

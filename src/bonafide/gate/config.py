@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 DEFAULT_LISTEN: Final = "unix:/run/bonafide/gate.sock"
 
+THREADS_THAT_WAIT: Final = 4
+"""How many requests a worker judges at once where it waits for stores on a network. Where nothing waits, threads only
+take turns at the interpreter: four cost half as much again as one (`python -m bench.gate interfaces`)."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _LISTEN: Final = re.compile(r"unix:(?P<path>/.+)|(?P<host>[0-9.]+|\[[0-9a-f:]+\]):(?P<port>[1-9][0-9]{0,4})")
@@ -91,7 +95,7 @@ class GateConfig:
     key_file: Path = Path("gate.key")
     listen: str = DEFAULT_LISTEN
     workers: int = 2
-    threads: int = 4
+    threads: int = 1
     state_dir: Path = Path("state")
     environment: Environment = Environment.PRODUCTION
     evidence_environments: frozenset[EvidenceEnvironment] = frozenset([EvidenceEnvironment.PRODUCTION])
@@ -146,6 +150,9 @@ def parse(text: str, *, base: Path, read: Callable[[Path], str] = read_file) -> 
     values["key_file"] = base / values.get("key_file", "gate.key")
     values["state_dir"] = base / values.get("state_dir", "state")
     values.setdefault("replay_store", f"lmdb:{values['state_dir'] / 'replay'}")
+    stores = (values["replay_store"], values["limits"].store)
+    waits = not all(store.startswith(("lmdb:", "memory:")) for store in stores)
+    values.setdefault("threads", THREADS_THAT_WAIT if waits else 1)
     missing = [
         entry.name
         for entry in fields(GateConfig)
