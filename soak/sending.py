@@ -82,11 +82,19 @@ Steps = list[tuple[bytes, Verdict]]
 class Sender:
     """What one process sends. The same `seed` gives the same kinds, targets and bodies in the same order."""
 
-    def __init__(self, port: int, *, seed: str, attack_share: float, phones: int = PHONES) -> None:
-        """Enrol the phones; connect with the first batch."""
+    def __init__(
+        self,
+        place: int | str,
+        *,
+        seed: str,
+        attack_share: float,
+        phones: int = PHONES,
+        connections: int = CONNECTIONS,
+    ) -> None:
+        """Enrol the phones; connect to a port or a socket's path with the first batch."""
         self._order = random.Random(seed)
         self._fleet = Fleet(phones, self._order)
-        self._load = Load(port, connections=CONNECTIONS)
+        self._load = Load(place, connections=connections)
         self._share = attack_share
         self._kinds: list[str] = []
         self._sent: deque[tuple[float, bytes]] = deque(maxlen=64)
