@@ -13,6 +13,7 @@ from bench.gate.phones import APP_HEADERS, ISSUING, lines, make_phone
 from bench.gate.processes import HOST, python
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bench.gate.processes import Program
@@ -58,6 +59,15 @@ def compare(directory: Path, *, rounds: int, requests: int) -> list[dict[str, An
         }
         for name, found in costs.items()
     ]
+
+
+def text(entries: Sequence[dict[str, Any]]) -> str:
+    """Return the rows as text."""
+    lines = ["us of CPU for an empty 204, without Nginx"]
+    for entry in entries:
+        low, high = entry["spread"]
+        lines.append(f"{entry['name']:<24} {entry['us_per_op']:7.1f}  ({low:.1f} to {high:.1f})")
+    return "\n".join(lines)
 
 
 def _cost(server: Program, load: Load, batch: list[bytes]) -> float:

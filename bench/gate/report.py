@@ -125,7 +125,8 @@ def rows(measured: Measured) -> list[dict[str, Any]]:
 
 
 def table(entries: Sequence[dict[str, Any]]) -> str:
-    """Return the contenders as text: microseconds of CPU a request, by role and in all."""
+    """Return the contenders among these entries as text: microseconds of CPU a request, by role and in all."""
+    entries = [entry for entry in entries if "spread" in entry]
     width = max(len(entry["name"]) for entry in entries)
     heads = f"{'nginx':>8}{'server':>8}{'redis':>8} {'all':>7}  {'server, lowest to highest':>25}"
     lines = [f"{'us of CPU a request':<{width}} {heads}  {'per s':>7} {'p50 ms':>7} {'p99 ms':>7}"]
@@ -142,23 +143,19 @@ def table(entries: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def judgement(promised: Sequence[Promise], memory: dict[str, Any] | None) -> str:
-    """Return the promises as text."""
-    lines = []
-    for promise in promised:
-        bound = f"at most {promise.at_most}" if promise.at_most is not None else f"at least {promise.at_least}"
-        lines.append(
-            f"{promise.name}: {promise.us_per_op:.1f} us, {promise.ratio:.2f} x {promise.versus}"
-            f"  ({bound}: {_word(holds=promise.holds)})"
-        )
-    if memory is not None:
-        mega = {name: memory[f"{name}bytes"] / 1_000_000 for name in ("", "anonymous_", "mapped_")}
-        lines.append(
-            f"{memory['name']}: {mega['']:.1f} MB, of it {mega['anonymous_']:.1f} MB heap and"
-            f" {mega['mapped_']:.1f} MB of files  (at most {MAX_WORKER_BYTES // 1_000_000}:"
-            f" {_word(holds=memory['holds'])})"
-        )
-    return "\n".join(lines)
+def judgement(entries: Sequence[dict[str, Any]]) -> str:
+    """Return the promises among these entries as text."""
+    return "\n".join(_judged(entry) for entry in entries if "holds" in entry)
+
+
+def _judged(entry: dict[str, Any]) -> str:
+    kept = "holds" if entry["holds"] else "BROKEN"
+    if "bytes" in entry:
+        total, heap, files = (entry[f"{part}bytes"] / 1_000_000 for part in ("", "anonymous_", "mapped_"))
+        sizes = f"{total:.1f} MB, of it {heap:.1f} MB heap and {files:.1f} MB of files"
+        return f"{entry['name']}: {sizes}  (at most {MAX_WORKER_BYTES // 1_000_000}: {kept})"
+    bound = f"at most {entry['at_most']}" if "at_most" in entry else f"at least {entry['at_least']}"
+    return f"{entry['name']}: {entry['us_per_op']:.1f} us, {entry['ratio']:.2f} x {entry['versus']}  ({bound}: {kept})"
 
 
 def write(name: str, entries: Sequence[dict[str, Any]]) -> None:
@@ -169,7 +166,3 @@ def write(name: str, entries: Sequence[dict[str, Any]]) -> None:
 
 def _cell(value: float | None) -> str:
     return f"{'':>8}" if value is None else f"{value:>8.1f}"
-
-
-def _word(*, holds: bool) -> str:
-    return "holds" if holds else "BROKEN"

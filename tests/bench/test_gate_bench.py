@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench.gate import __main__ as bench_gate
-from bench.gate import contenders, projection, report
+from bench.gate import contenders, page, projection, report
 from bench.gate.accounting import Memory, cpu_us, family, private_memory
 from bench.gate.endpoints import STATEMENT
 from bench.gate.load import Load
@@ -131,12 +132,12 @@ def test_load_counts_each_answer_and_opens_closed_connections_anew(tmp_path: Pat
         load = Load(str(tmp_path / "socket"), connections=1)
         stack.callback(load.close)
         heard: list[tuple[int, int]] = []
-        flow = load.send(
-            [b"GET / HTTP/1.1\r\n\r\n"] * 9,
-            heard=lambda number, status, _: (
-                heard.append((number, status)) or (b"GET /more HTTP/1.1\r\n\r\n" if len(heard) == 1 else None)
-            ),
-        )
+
+        def hear(number: int, status: int, _: bytes) -> bytes | None:
+            heard.append((number, status))
+            return b"GET /more HTTP/1.1\r\n\r\n" if len(heard) == 1 else None
+
+        flow = load.send([b"GET / HTTP/1.1\r\n\r\n"] * 9, heard=hear)
     assert flow.statuses == {200: 5, 204: 5}
     assert [number for number, _ in heard] == [0, 0, *range(1, 9)]
     assert recorder.connections >= 5
@@ -193,6 +194,25 @@ def test_the_projection_is_arithmetic() -> None:
     assert "333,333 x 15 us / 0.5 = 10.0 processors" in said
     assert "333,333 x 330 s x 200 octets = 20.5 GiB live: 10 shards" in said
     assert "100,000,000 x 20 / 60 = 33,333,333 a second" in said
+
+
+def test_the_page_s_projection_follows_from_the_costs_on_the_page(root: Path) -> None:
+    blocks = page.blocks((root / page.PAGE).read_text(encoding="utf-8"))
+    costs = dict(re.findall(r"^(\w+) = ([0-9.e+]+)$", blocks["projection"], re.MULTILINE))
+    units = projection.Units(**{name: float(value) for name, value in costs.items()})
+    assert projection.text(units) == blocks["projection"]
+    assert "session, LMDB: gate - empty 204" in blocks["gate"]
+    assert "granian WSGI, 1 thread" in blocks["gate_interfaces"]
+    assert blocks.keys() == page.BLOCKS.keys()
+
+
+def test_a_block_of_the_page_is_replaced_and_the_rest_is_kept() -> None:
+    before = "Words.\n\n<!-- begin gate -->\n```text\nold\n```\n<!-- end gate -->\n\nMore words.\n"
+    after = page.with_block(before, "gate", "new\nlines")
+    assert page.blocks(after) == {"gate": "new\nlines"}
+    assert after.startswith("Words.\n")
+    assert after.endswith("\nMore words.\n")
+    assert page.with_block(after, "gate", "old") == before
 
 
 def test_nothing_of_a_run_is_left(programs: None, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ DEFAULT_LISTEN: Final = "unix:/run/bonafide/gate.sock"
 
 THREADS_THAT_WAIT: Final = 4
 """How many requests a worker judges at once where it waits for stores on a network. Where nothing waits, threads only
-take turns at the interpreter: four cost half as much again as one (`python -m bench.gate interfaces`)."""
+take turns at the interpreter, and cost more than one (`python -m bench.gate interfaces`)."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
