@@ -291,6 +291,12 @@ def test_what_is_no_answer_is_refused(text: str) -> None:
     refused(lambda: opened(text), reasons.ANSWER_MALFORMED)
 
 
+def test_the_operator_is_told_what_is_wrong_with_an_answer() -> None:
+    with pytest.raises(MalformedEvidence) as refusal:
+        opened("not an answer")
+    assert refusal.value.detail == "jose.jwe_malformed"
+
+
 def test_secrets_stay_out_of_what_is_printed() -> None:
     secret = STATE.gate_keys[0].secret
     for value in (STATE, provision.serialise(STATE)):

@@ -179,6 +179,7 @@ SPOILED: dict[str, Callable[[dict[str, Any]], object]] = {
     "time a fraction": lambda body: body.update(iat=1.5),
     "time beyond all": lambda body: body.update(iat=2**52),
     "sender a list": lambda body: body.update(sender=["x"]),
+    "sender a text": lambda body: body.update(sender="x"),
     "sender more": lambda body: body["sender"].update(more="x"),
     "sender less": lambda body: body["sender"].pop("jkt"),
     "instance no text": lambda body: body["sender"].update(inst=None),
