@@ -66,8 +66,9 @@ def _contenders(directory: Path, asked: argparse.Namespace) -> int:
         more: list[dict[str, Any]] = []
         measured = measure(arena.contenders, rounds=asked.rounds, requests=asked.requests, said=_say)
         if "LMDB" in arena.gates:
+            gate = arena.restart_gate("LMDB")
             fill_gate(arena.contenders["session, LMDB"], attestations=min(10_000, asked.live // 100))
-            more.append(report.memory_promise(largest_worker(arena.gates["LMDB"].pid)))
+            more.append(report.memory_promise(largest_worker(gate.pid)))
         if arena.redis is not None:
             more.append({"name": "a live nonce in Redis", "bytes": round(redis_bytes(arena.redis))})
     entries = [*report.rows(measured), *(promise.fields() for promise in report.promises(measured)), *more]

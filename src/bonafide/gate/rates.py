@@ -65,6 +65,10 @@ class Windows(Storage):
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Count `amount` under `key`, in a window of `expiry` seconds; return its count."""
+        return self.count(key, expiry, amount)
+
+    def count(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Do what `incr` does. The library wraps that one, to map errors that cannot happen here."""
         now = self._clock()
         with self._lock:
             count, ends = self._open.get(key, _NO_WINDOW)
@@ -113,7 +117,8 @@ class Rates:
     def __init__(self, limits: Limits, *, timeout: timedelta) -> None:
         """Open the counters. Raises `ConfigurationError` (`configuration.setting_malformed`)."""
         seconds = timeout.total_seconds()
-        self._storage = Windows() if limits.store == "memory:" else _connect(limits.store, seconds)
+        self._storage = storage = Windows() if limits.store == "memory:" else _connect(limits.store, seconds)
+        self._count = storage.count if isinstance(storage, Windows) else storage.incr
         self._instance = _rate("instance", limits.instance)
         self._network = _rate("network", limits.network)
         self._user = _rate("user", limits.user)
@@ -136,7 +141,7 @@ class Rates:
     def _hit(self, rate: _Rate, who: str) -> timedelta | None:
         key = f"{rate.begins}{who}{rate.ends}"
         try:
-            if self._storage.incr(key, rate.seconds) <= rate.amount:
+            if self._count(key, rate.seconds) <= rate.amount:
                 self._failing = False
                 return None
             until = self._storage.get_expiry(key)
