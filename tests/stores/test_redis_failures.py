@@ -13,6 +13,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from bonafide.errors import ConfigurationError
 from bonafide.ports import FirstUse
@@ -21,6 +23,7 @@ from bonafide.reasons import store as reasons
 from bonafide.stores.addresses import open_replay_store, parse_address
 from bonafide.stores.redis import RedisReplayStore
 from bonafide.stores.redis.link import LOOK_EVERY_S
+from bonafide.stores.redis.masters import BySentinels, Place
 from bonafide.stores.redis.server import RETRY_AFTER_S
 from bonafide.testing.replay_store import replay_key
 from tests.stores.redis_servers import HOST, ClusterGroup, RedisServer, SentinelGroup, eventually, free_port
@@ -173,6 +176,17 @@ def test_what_is_wrong_is_said_once_and_again_after_it_was_right(
             eventually(lambda: use(store, "b", READY) is FirstUse.FENCED, "its birth")
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
     assert f"{HOST}:{server.port}" in caplog.text
+
+
+def test_a_master_that_fails_is_asked_for_again_and_one_that_is_full_is_not() -> None:
+    """Behind Sentinels the next use hears of the successor at once, and not when the old word has aged."""
+    for problem, asks in ((Disconnected(), True), (ReadOnlyError(), True), (OutOfMemoryError(), False)):
+        opened = open_store(f"redis+sentinel://{HOST}:{free_port()}/main")
+        masters = opened._masters
+        assert isinstance(masters, BySentinels)
+        masters._known = ({0: Place(HOST, 1)}, time.monotonic())
+        opened._give_up(Place(HOST, 1), problem)
+        assert (masters._known[1] < 0) is asks
 
 
 def test_a_closed_store_opens_again(server: RedisServer) -> None:
