@@ -10,13 +10,13 @@ Rule of this file: nothing here judges. It sends, and keeps what was sent, answe
 
 from __future__ import annotations
 
-import random  # noqa: TID251 - which attack comes next meets no attacker
+import random  # noqa: TID251 - which request is sent again meets no attacker
 import threading
 import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, cycle
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
@@ -221,7 +221,7 @@ class Load:
                         phone.renew()
 
     def _attack(self, attacker: Attacker, phones: tuple[AppClient, AppClient]) -> None:
-        kinds = attacker.kinds()
+        kinds = cycle(attacker.kinds().items())
         renewed_at = 0.0
         with self._sender() as client:
             for number in count():
@@ -230,8 +230,8 @@ class Load:
                 if number % 2:
                     self._replay(client)
                     continue
-                name = random.choice(list(kinds))
-                request = kinds[name]()
+                name, make = next(kinds)
+                request = make()
                 self.attack_nonces[nonce_of(request) or f"none-{number}"] = name
                 status, _ = self._send(client, request, self._next_gate())
                 self.attacks[name] += 1

@@ -37,6 +37,8 @@ class World:
             yield load
             self._show_nothing_twice(load)
             load.end()
+            if load.failure is not None:
+                raise load.failure
             self._show_nothing_unproven(load)
             if enrols:
                 self._show_nothing_enrolled_lost(load)
@@ -52,7 +54,8 @@ class World:
         self.told.none("in the API's journal twice", twice, of=len(lines))
         self.told.none("sent again at random during the fault, admitted", load.admitted_replays, of=load.replays)
         through = [name for nonce, name in load.attack_nonces.items() if nonce in nonces] + load.admitted_attacks
-        self.told.none("attacks admitted", len(through), of=load.attacks.total())
+        kinds = len(load.attacks)
+        self.told.none(f"attacks of {kinds} kinds admitted", len(through), of=load.attacks.total())
         for name in sorted(set(through)):
             self.told.note(f"came through: {name}")
 
