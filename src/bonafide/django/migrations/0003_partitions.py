@@ -5,16 +5,17 @@ refused before anything is touched.
 """
 
 from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from bonafide.django import partitions
 
 
-def split(apps, schema_editor):
+def split(_apps: object, schema_editor: BaseDatabaseSchemaEditor) -> None:
     if schema_editor.connection.vendor == "postgresql":
         partitions.rebuild(schema_editor, split=True, most_rows=partitions.MOST_ROWS_UNDER_LOCK)
 
 
-def join(apps, schema_editor):
+def join(_apps: object, schema_editor: BaseDatabaseSchemaEditor) -> None:
     if schema_editor.connection.vendor == "postgresql":
         partitions.rebuild(schema_editor, split=False, most_rows=None)
 
