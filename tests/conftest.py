@@ -20,6 +20,9 @@ from hypothesis import settings
 
 from tests.canaries import pytest_configure, pytest_runtest_makereport  # noqa: F401 - hooks of every run
 
+# Named here once: a fixture that two places name is two, each with a PostgreSQL of its own under the same alias.
+from tests.django.databases import database, migrated_postgresql, postgresql  # noqa: F401 - fixtures of every test
+
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 

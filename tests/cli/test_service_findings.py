@@ -18,14 +18,11 @@ from bonafide.django.models import App, DebugSecret, Identity, Opening, Register
 from bonafide.django.service import health, home
 from bonafide.django.service.home import Draft, Home
 from bonafide.terms import Environment
-from tests.django.databases import database, migrated_postgresql, postgresql
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.django.databases import Database
-
-__all__ = ["database", "migrated_postgresql", "postgresql"]
 
 pytestmark = pytest.mark.django_db
 

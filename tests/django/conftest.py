@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.django import api_urls, locked_api
-from tests.django.databases import database, migrated_postgresql, postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx
 
-__all__ = ["database", "locked", "migrated_postgresql", "postgresql", "send"]
+__all__ = ["locked", "send"]
 
 
 @pytest.fixture

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from tests.django.databases import USER, postgresql
+from tests.django.databases import USER
 from tests.django.service.running import AskingGate, RunningService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-__all__ = ["postgresql"]
 
 
 @pytest.fixture(scope="module")
