@@ -13,6 +13,8 @@ Not claimed: that a row is the newest. Who can write to the database can put bac
 from __future__ import annotations
 
 import asyncio
+import secrets
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -37,7 +39,10 @@ if TYPE_CHECKING:
     from bonafide.terms import Environment
 
 _ATTEMPTS: Final = 20
-"""Each lost attempt is somebody else's success: more rivals than this change no document in one moment."""
+"""Each lost attempt is somebody else's success, or a false alarm of stricter isolation: more follow in no moment."""
+
+_PAUSE_MS: Final = 20
+"""Rivals that lost pause for up to this long, each for another time, so that they do not meet again."""
 
 _SERIALIZATION_FAILURE: Final = "40001"
 
@@ -91,6 +96,7 @@ class SealedSecrets:
             done, answer = self._asked(name, attempt)
             if done:
                 return answer
+            _pause()
         refusal = VerificationFailed(store_reasons.DATABASE_UNAVAILABLE, f"{self.where(name)}: too many writers")
         raise StorageSilent(self.where(name), "too many writers", refusal)
 
@@ -123,6 +129,7 @@ class SealedSecrets:
             done = self._asked(name, attempt)
             if done is not None:
                 return done
+            _pause()
         refusal = VerificationFailed(store_reasons.DATABASE_UNAVAILABLE, f"{self.where(name)}: too many writers")
         raise StorageSilent(self.where(name), "too many writers", refusal)
 
@@ -219,3 +226,7 @@ def _silence(where: str) -> Iterator[None]:
         raise StorageSilent(where, cause, refusal) from error
     except VerificationFailed as refusal:  # a token that does not answer
         raise StorageSilent(where, refusal.detail, refusal) from None
+
+
+def _pause() -> None:
+    time.sleep(secrets.randbelow(_PAUSE_MS) / 1000)
