@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from sys import intern
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bonafide.codec import json
@@ -179,22 +180,22 @@ def _parse_claims(payload: bytes) -> ClientAttestation:
         if _SID.fullmatch(texts["sid"]) is None:
             raise TypeError
         return ClientAttestation(
-            issuer=_text(body["iss"]),
-            app=_text(body["sub"]),
-            audience=_text(body["aud"]),
+            issuer=_shared(body["iss"]),
+            app=_shared(body["sub"]),
+            audience=_shared(body["aud"]),
             issued_at=_time(body["iat"]),
             expires_at=_time(body["exp"]),
             sign_jwk=cnf["jwk"],
             instance=texts["inst"],
-            identity=texts["ident"],
+            identity=_shared(texts["ident"]),
             platform=Platform(texts["plat"]),
             environment=EvidenceEnvironment(texts["env"]),
             tier=Tier(texts["tier"]),
-            app_version=texts["ver"],
-            os_version=texts["os"],
+            app_version=_shared(texts["ver"]),
+            os_version=_shared(texts["os"]),
             warnings=tuple(_text(code) for code in _list(ours["warn"])),
             sid=texts["sid"],
-            gate_key=texts["gk"],
+            gate_key=_shared(texts["gk"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError, OSError, MalformedEvidence):
         raise MalformedEvidence(reasons.CLAIMS_MALFORMED) from None
@@ -204,6 +205,11 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+def _shared(value: object) -> str:
+    """Return a text of which thousands of attestations hold the same: a gate remembers them all, and this once."""
+    return intern(_text(value))
 
 
 def _list(value: object) -> list[object]:
