@@ -37,6 +37,7 @@ CONTENDERS: Final = (
     "bonafide, Redis",
     "PyJWT",
     "PyJWT + pydpop",
+    "PyJWT + pydpop, store replaced",
     "Django",
 )
 """What can be asked for. A gate runs with session and with hardware proofs, Django bare and with the middleware."""
@@ -88,6 +89,9 @@ class Arena:
             "PyJWT": lambda: self._endpoint("bearer", "PyJWT", lambda count: self._bearer(count, dpop=False)),
             "PyJWT + pydpop": lambda: self._endpoint(
                 "dpop", "PyJWT + pydpop", lambda count: self._bearer(count, dpop=True)
+            ),
+            "PyJWT + pydpop, store replaced": lambda: self._endpoint(
+                "dpop-seen", "PyJWT + pydpop, store replaced", lambda count: self._bearer(count, dpop=True)
             ),
             "Django": self._django,
         }

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-CONNECTIONS: Final = 8
+CONNECTIONS: Final = 32
+"""As many as the lines of `bonafide nginx` keep open to a gate."""
+
 SILENCE_S: Final = 30.0
 _END: Final = b"\r\n\r\n"
 

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 VERIFY: Final = "P-256 verify (cryptography)"
 EMPTY: Final = "empty 204"
 DPOP: Final = "PyJWT + pydpop"
+DPOP_BEST: Final = "PyJWT + pydpop, store replaced"
 MAX_WORKER_BYTES: Final = 80_000_000
 _ROLES: Final = ("nginx", "server", "redis")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """What is promised of a run: `ratio` is at most `at_most`, or at least `at_least`."""
+    """What is promised of a run: `ratio` is at most `at_most`, or at least `at_least`; without either it is shown."""
 
     name: str
     us_per_op: float
@@ -74,11 +75,12 @@ def promises(measured: Measured) -> Iterator[Promise]:
                 at_most=at_most,
             )
     for name, at_least in (("session, LMDB", 5.0), ("hardware, LMDB", 3.0)):
-        if name in ran and DPOP in ran:
-            ours, theirs = (median(measured.cpu(each, "server")) for each in (name, DPOP))
-            yield Promise(
-                name=f"{DPOP}: gate CPU", us_per_op=theirs, versus=name, ratio=theirs / ours, at_least=at_least
-            )
+        for other, bound in ((DPOP, at_least), (DPOP_BEST, None)):
+            if name in ran and other in ran:
+                ours, theirs = (median(measured.cpu(each, "server")) for each in (name, other))
+                yield Promise(
+                    name=f"{other}: gate CPU", us_per_op=theirs, versus=name, ratio=theirs / ours, at_least=bound
+                )
 
 
 def memory_promise(worker: Memory) -> dict[str, Any]:
@@ -154,8 +156,12 @@ def _judged(entry: dict[str, Any]) -> str:
         total, heap, files = (entry[f"{part}bytes"] / 1_000_000 for part in ("", "anonymous_", "mapped_"))
         sizes = f"{total:.1f} MB, of it {heap:.1f} MB heap and {files:.1f} MB of files"
         return f"{entry['name']}: {sizes}  (at most {MAX_WORKER_BYTES // 1_000_000}: {kept})"
-    bound = f"at most {entry['at_most']}" if "at_most" in entry else f"at least {entry['at_least']}"
-    return f"{entry['name']}: {entry['us_per_op']:.1f} us, {entry['ratio']:.2f} x {entry['versus']}  ({bound}: {kept})"
+    said = f"{entry['name']}: {entry['us_per_op']:.1f} us, {entry['ratio']:.2f} x {entry['versus']}"
+    bounds = [f"{words} {entry[key]}" for key, words in _BOUNDS.items() if key in entry]
+    return f"{said}  ({bounds[0]}: {kept})" if bounds else f"{said}  (nothing is promised)"
+
+
+_BOUNDS: Final = {"at_most": "at most", "at_least": "at least"}
 
 
 def write(name: str, entries: Sequence[dict[str, Any]]) -> None:

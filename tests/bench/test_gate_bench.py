@@ -57,6 +57,7 @@ def test_a_small_run_measures_every_contender(programs: None, output: Path, caps
         "hardware, Redis",
         "PyJWT",
         "PyJWT + pydpop",
+        "PyJWT + pydpop, store replaced",
         "Django",
         "Django + middleware",
     } <= entries.keys()
