@@ -231,6 +231,32 @@ def test_a_ban_takes_effect_and_its_end_too(gate: RunningGate) -> None:
     eventually(lambda: gate.ask(asked(fresh())).status == 204)
 
 
+@pytest.mark.parametrize(
+    ("kept", "reason"),
+    [("keys", "proof.session_key_unknown"), ("gate_keys", "client_attestation.key_unknown")],
+)
+def test_a_key_that_is_forgotten_admits_nobody_whom_it_admitted_before(
+    gate: RunningGate, kept: str, reason: str
+) -> None:
+    """A stolen key is replaced: what a worker remembers must not be good until it expires."""
+    before = gate.service.state
+    now = datetime.now(UTC).replace(microsecond=0)  # one attestation throughout, so that it is remembered
+    claims = {"issued_at": now - timedelta(seconds=1), "expires_at": now + timedelta(minutes=3)}
+    assert gate.ask(asked(fresh(claims=claims))).status == 204
+    other = before.gate_keys[0]
+    gate.service.state = (
+        replace(before, gate_keys=(replace(other, kid="20261101-z", secret=bytes(32)),))
+        if kept == "keys"
+        else replace(before, keys=())
+    )
+    try:
+        eventually(lambda: gate.ask(asked(fresh(claims=claims))).status != 204)
+        refused(gate, asked(fresh(claims=claims)), reason)
+    finally:
+        gate.service.state = before
+    eventually(lambda: gate.ask(asked(fresh())).status == 204)
+
+
 def test_broken_glass_lets_pass_and_admits_nobody_and_ends_by_itself(gate: RunningGate) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     opened = Opening(

@@ -90,12 +90,10 @@ class Judge:
         self._legacy = LegacyMeter()
         self._origins = Origins(origin for upstream in config.upstreams for origin in upstream.origins)
         self._senders = _Senders()
-        issuers = {name: statement.Issuer(key) for name, key in keys.items()}
-        self._doors = {
-            origin: _Door(upstream, _gate(config, upstream, provisioned), issuers[upstream.name])
-            for upstream in config.upstreams
-            for origin in upstream.origins
-        }
+        self._config = config
+        self._issuers = {name: statement.Issuer(key) for name, key in keys.items()}
+        self._forgotten = provisioned.forgotten
+        self._doors = self._open_doors()
 
     def judge(self, environ: Mapping[str, Any], now: datetime) -> Passed | Refused:
         """Judge what the proxy asks about. Raises nothing for any input of a client."""
@@ -110,9 +108,24 @@ class Judge:
             return Refused(Denied(refusal.reason, refusal.detail), record, "")
         except RatesUnavailable:
             return Refused(Denied(store_reasons.UNAVAILABLE, "rates"), record, "")
-        door = self._doors[str(asked.request.origin)]
+        door = self._current_doors()[str(asked.request.origin)]
         verdict, wait = self._decide(asked, door, now)
         return self._conclude(verdict, asked, door, record=record, network=network, now=now, wait=wait)
+
+    def _current_doors(self) -> Mapping[str, _Door]:
+        """Return the doors; with empty memories where a key was forgotten, which may have verified what is in them."""
+        forgotten = self._provisioned.forgotten
+        if forgotten != self._forgotten:
+            self._doors = self._open_doors()  # a request that is under way remembers in those from before, which go
+            self._forgotten = forgotten
+        return self._doors
+
+    def _open_doors(self) -> Mapping[str, _Door]:
+        return {
+            origin: _Door(upstream, _gate(self._config, upstream, self._provisioned), self._issuers[upstream.name])
+            for upstream in self._config.upstreams
+            for origin in upstream.origins
+        }
 
     def _decide(self, asked: Asked, door: _Door, now: datetime) -> tuple[Verdict, timedelta | None]:
         decision = admit(asked.request, gate=door.gate, now=now)

@@ -42,7 +42,10 @@ _NOTHING: Final = _Held("", {}, {}, frozenset(), frozenset(), (), _NO_RAMP)
 
 
 class Provisioned:
-    """One worker's copy. `clock` is the time in seconds; threads read while one thread takes answers."""
+    """One worker's copy. `clock` is the time in seconds; threads read while one thread takes answers.
+
+    `forgotten` rises with every state that lacks a key of the one before: what it verified is to be verified anew.
+    """
 
     def __init__(self, config: GateConfig, *, clock: Callable[[], float], on_unknown_key: Callable[[], None]) -> None:
         """Hold nothing yet: until the first answer everything is unknown."""
@@ -57,6 +60,7 @@ class Provisioned:
         self._held = _NOTHING
         self._until = 0.0
         self.confirmed_at = 0.0
+        self.forgotten = 0
         self.refused_openings: tuple[Reason, ...] = ()
 
     @property
@@ -75,7 +79,9 @@ class Provisioned:
         if confirmed_at < self.confirmed_at:
             return
         if answer.state is not None:
-            self._held = self._lay_out(answer.tag, answer.state)
+            before, self._held = self._held, self._lay_out(answer.tag, answer.state)
+            if before.keys.keys() - self._held.keys.keys() or before.gate_keys.keys() - self._held.gate_keys.keys():
+                self.forgotten += 1
         elif answer.tag != self._held.tag:
             return  # it confirms what another worker has, and this one will read
         self.confirmed_at = confirmed_at
