@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from sys import intern
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bonafide.codec import json
@@ -209,7 +209,12 @@ def _text(value: object) -> str:
 
 def _shared(value: object) -> str:
     """Return a text of which thousands of attestations hold the same: a gate remembers them all, and this once."""
-    return intern(_text(value))
+    return _once(_text(value))
+
+
+@lru_cache(maxsize=1024)
+def _once(text: str) -> str:
+    return text
 
 
 def _list(value: object) -> list[object]:
