@@ -106,9 +106,11 @@ class Arena:
         gate.start()
         return gate
 
-    def _enter(self, name: str, front: Program, port: int, make: Callable[[int], list[bytes]], **more: object) -> None:
+    def _enter(
+        self, name: str, front: Program, port: int, make: Callable[[int], list[bytes]], **more: Callable[[], list[int]]
+    ) -> None:
         programs = {"nginx": lambda: front.pids, **more}
-        self.contenders[name] = Contender(name=name, port=port, make=make, pids=programs)  # type: ignore[arg-type]
+        self.contenders[name] = Contender(name=name, port=port, make=make, pids=programs)
 
     def _start(self, program: Program) -> Program:
         self._stack.callback(program.stop)

@@ -175,7 +175,7 @@ def test_promises_are_judged_as_they_are_written() -> None:
 
 
 def report_memory(total: int) -> Memory:
-    return Memory(total=total, anonymous=1)
+    return Memory(total=200_000_000, anonymous=total)
 
 
 def test_the_projection_is_arithmetic() -> None:
