@@ -27,7 +27,7 @@ from bonafide.testing.client import AppClient, Build
 from bonafide.testing.iphone import IPhone
 from deploy.machines import APP, BUNDLE, ORIGIN, PREFIX, TEAM, GateMachine, ServiceMachine
 from deploy.postgresql import PostgreSql
-from deploy.processes import HOST, Failed, Process, find
+from deploy.processes import HOST, Failed, Process, find, listens_at
 from tests.stores.redis_servers import ClusterGroup, RedisServer, SentinelGroup
 
 if TYPE_CHECKING:
@@ -173,14 +173,11 @@ class Cluster:
         self.journal = self.directory / "admitted.txt"
         keys = [machine.admission_key for machine in self.gates]
         socket = self.directory / "api.sock"
-        transport = httpx.HTTPTransport(uds=str(socket))
-        client = httpx.Client(transport=transport, trust_env=False)
-        self._stack.callback(client.close)
         self.api = Process(
             name="api",
             command=[sys.executable, "-m", "deploy.api", socket, self.journal, ORIGIN, *keys],
             directory=self.directory,
-            ready=lambda: client.get(f"{ORIGIN.replace('https', 'http')}/health").status_code > 0,
+            ready=lambda: listens_at(socket),
             environment={"PYTHONPATH": str(ROOT)},
         )
         self._stack.callback(self.api.stop)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from deploy.processes import HOST, Process, find, free_port, listens, run
+from deploy.processes import HOST, Process, find, free_port, listens, listens_at, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -205,7 +205,9 @@ class GateMachine:
         )
 
     def ask(self, path: str) -> httpx.Response:
-        """Ask the gate itself, at its socket."""
+        """Ask the gate itself, at its socket. Raises `httpx.TransportError` where nobody answers."""
+        if not listens_at(self.directory / "gate.sock"):
+            raise httpx.ConnectError(self.name)
         transport = httpx.HTTPTransport(uds=str(self.directory / "gate.sock"))
         with httpx.Client(transport=transport, trust_env=False, timeout=2) as client:
             return client.get(f"http://gate{path}")

@@ -212,3 +212,12 @@ def listens(port: int) -> bool:
     with suppress(OSError), socket.create_connection((HOST, port), timeout=1):
         return True
     return False
+
+
+def listens_at(path: Path) -> bool:
+    """Tell whether somebody accepts connections at this Unix socket. httpcore would leave a failed one open."""
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        probe.connect(str(path))
+        return True
+    return False
