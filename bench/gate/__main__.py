@@ -25,7 +25,7 @@ def main(words: Sequence[str]) -> int:
     reader = argparse.ArgumentParser(prog="python -m bench.gate", description=__doc__)
     reader.add_argument("what", nargs="?", choices=list(WHAT), default="contenders")
     reader.add_argument("--rounds", type=int, default=5)
-    reader.add_argument("--requests", type=int, default=4000, help="in each slot")
+    reader.add_argument("--requests", type=int, default=16000, help="in each slot")
     reader.add_argument("--live", type=int, default=1_000_000, help="nonces in the LMDB store")
     reader.add_argument("--only", action="append", choices=CONTENDERS, help="may be repeated")
     asked = reader.parse_args(words)

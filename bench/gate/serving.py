@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, RuntimeModes
 from granian.server import Server
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def serve(target: str, path: Path, *, interface: str = "wsgi", threads: int = TH
         websockets=False,
         workers=workers,
         blocking_threads=threads if interface == "wsgi" else None,
+        runtime_mode=RuntimeModes.st,
         backlog=2048,
         backpressure=max(64, threads * 16),
         log_access=False,

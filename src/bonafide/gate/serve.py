@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, RuntimeModes
 from granian.server import Server
 
 from bonafide.errors import ConfigurationError
@@ -118,6 +118,7 @@ def _server(config: GateConfig) -> Any:
         websockets=False,
         workers=config.workers,
         blocking_threads=config.threads,
+        runtime_mode=RuntimeModes.st,  # one thread fewer to wake for each request
         backlog=2048,
         backpressure=max(64, config.threads * 16),
         respawn_failed_workers=True,

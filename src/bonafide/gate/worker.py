@@ -44,6 +44,9 @@ PROVISION_WITHIN_S: Final = 5.0
 COLLECT_AFTER: Final = 20_000
 """How many more objects there are before Python looks for cycles among the newest; by itself it is 700."""
 
+END_WITHIN_S: Final = 2.0
+"""How long requests in hand have when the parent was killed."""
+
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _EMPTY: Final[tuple[bytes, ...]] = (b"",)
@@ -146,6 +149,8 @@ def _end_with_parent() -> None:
         while os.getppid() == parent:
             time.sleep(LOOK_EVERY_S)
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(END_WITHIN_S)
+        os._exit(1)  # Python hears of a signal only where its main thread runs; whoever asked has gone anyway
 
     threading.Thread(target=watch, daemon=True, name="lifeline").start()
 
