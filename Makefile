@@ -22,7 +22,7 @@ setup-mitmproxy: setup
 	@$(ENVIRONMENT) .venv-mitmproxy requirements/mitmproxy.txt
 
 setup-programs:
-	@sh tools/programs.sh $(PYTHON) git initdb nginx redis-server redis-sentinel caddy haproxy softhsm2-util faketime curl openssl
+	@sh tools/programs.sh $(PYTHON) git initdb nginx redis-server redis-sentinel caddy haproxy softhsm2-util faketime curl openssl systemd-analyze
 
 demo: setup setup-mitmproxy  ## the rogue client takes everything; then with Bonafide, nothing. ARGS=--behind-nginx
 	@case "$(ARGS)" in *nginx*) sh tools/programs.sh $(PYTHON) nginx ;; esac

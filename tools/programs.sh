@@ -14,6 +14,7 @@ for name in "$@"; do
     case $name in
         venv) "$python" -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv" ;;
         initdb) [ -n "$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || packages="$packages postgresql" ;;
+        systemd-analyze) command -v systemd-analyze >/dev/null || packages="$packages systemd" ;;
         softhsm2-util) command -v softhsm2-util >/dev/null || packages="$packages softhsm2" ;;
         *) command -v "$name" >/dev/null || packages="$packages $name" ;;
     esac
