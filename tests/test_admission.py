@@ -27,7 +27,7 @@ from bonafide.errors import ConfigurationError
 from bonafide.http import HttpRequest, Origin
 from bonafide.ports import FirstUse
 from bonafide.proof.content_digest import NO_BODY
-from bonafide.proof.http_signature import HardwareSigner
+from bonafide.proof.http_signature import FIELDS_READ, HardwareSigner
 from bonafide.reasons import Reason, configuration
 from bonafide.reasons import client_attestation as attestation_reasons
 from bonafide.reasons import proof as proof_reasons
@@ -446,3 +446,35 @@ def test_no_request_of_any_shape_raises_or_is_admitted(
     asked = HttpRequest(method=method, origin=request().origin, target=target, headers={**base, **headers})
     decision: Decision = admit(asked, gate=GATE, now=NOW)
     assert isinstance(decision, Denied) or (keep and not headers)
+
+
+class _Recording(dict[str, str]):
+    """Header fields that remember which of them were asked for."""
+
+    def __init__(self, fields: Any) -> None:
+        super().__init__(fields)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self.asked.add(str(name))
+        return super().__contains__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+@pytest.mark.parametrize("signer", [HARDWARE, session_signer()], ids=["hardware", "session"])
+def test_judging_looks_at_no_header_field_that_adapters_are_not_told_of(signer: Any) -> None:
+    """A gate hands over these fields and no others: one that was forgotten here would be judged as absent there."""
+    original = request(signer=signer, headers={"cookie": "a=b", "content-type": "text/plain"})
+    recording = _Recording(original.headers)
+    admitted(replace(original, headers=recording), gate())
+    refused = _Recording({**original.headers, "upgrade": "x"})
+    denied(replace(original, headers=refused), request_reasons.UPGRADE)
+    assert {"signature", "cookie", "authorization"} <= recording.asked
+    assert recording.asked | refused.asked <= FIELDS_READ
