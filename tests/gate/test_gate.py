@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -23,14 +22,13 @@ from tests import gate_world
 from tests.gate.service import ISSUER, SERVICE_KEY
 from tests.gate.world import Connection, RunningGate, asked, fresh
 from tests.gate_world import JKT
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.gate.world import Answer
-
-WAIT_S = 25.0
 
 
 @pytest.fixture(scope="module")
@@ -69,17 +67,6 @@ def why(gate: RunningGate, record: str) -> dict[str, Any]:
 
 def lines(gate: RunningGate) -> list[dict[str, Any]]:
     return [json.loads(line) for line in gate.log.read_text().splitlines() if line.startswith("{")]
-
-
-def eventually(look: Callable[[], Any]) -> Any:
-    """Look until something is there."""
-    ends = time.monotonic() + WAIT_S
-    while time.monotonic() < ends:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.02)
-    pytest.fail("it did not come about")
 
 
 # What passes ------------------------------------------------------------------------------------------

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import gate_world
-from tests.gate.test_gate import eventually, lines, refused
+from tests.gate.test_gate import lines, refused
 from tests.gate.world import ROUTES, Connection, RunningGate, asked, fresh
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

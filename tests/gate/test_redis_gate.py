@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.gate.test_gate import eventually, refused
+from tests.gate.test_gate import refused
 from tests.gate.world import RunningGate, asked, fresh
 from tests.stores.redis_servers import RedisServer
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -26,11 +25,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests import waiting
+from tests.waiting import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 HOST = "127.0.0.1"
-PATIENCE_S = 20.0
 SERVICE = "main"
 
 
@@ -42,15 +43,8 @@ def free_port() -> int:
 
 
 def eventually(told: Callable[[], object], what: str, *, patience_s: float = PATIENCE_S) -> None:
-    """Wait until `told()` is true; fail with `what` where it never is."""
-    end = time.monotonic() + patience_s
-    while time.monotonic() < end:
-        with suppress(redis.RedisError, OSError, LookupError):
-            if told():
-                return
-        time.sleep(0.02)
-    message = f"in {patience_s} s never came: {what}"
-    raise AssertionError(message)
+    """Wait until `told()` is true; a server that does not answer yet is waited for."""
+    waiting.eventually(told, what, patience_s=patience_s, despite=(redis.RedisError, OSError, LookupError))
 
 
 class RedisServer:

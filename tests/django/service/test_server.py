@@ -20,6 +20,7 @@ import pytest
 
 from tests.canaries import plant, told
 from tests.django.service.running import ANSWER_S, BUNDLE, START_S, STOP_S, TEAM, AskingGate, RunningService
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -203,18 +204,11 @@ def slow_request(running: RunningService, act: Callable[[], int]) -> tuple[int, 
         time.sleep(0.5)  # until a worker has taken it up; nothing is asserted about how long that takes
         thread = threading.Thread(target=lambda: outcomes.append(act()))
         thread.start()
-        wait_until(lambda: "Shutting down granian" in running.said())
+        eventually(lambda: "Shutting down granian" in running.said())
         connection.sendall(body[1:])
         status = int(connection.recv(64).split()[1])
         thread.join()
     return status, outcomes
-
-
-def wait_until(met: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_S
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_nobody_outlives_a_service_that_was_killed(tmp_path: Path) -> None:
@@ -227,7 +221,7 @@ def test_nobody_outlives_a_service_that_was_killed(tmp_path: Path) -> None:
         assert len(family) == 4  # two workers, the console and its worker
         os.kill(running.process.pid, signal.SIGKILL)
         running.process.wait(STOP_S)
-        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family))
+        eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family))
     finally:
         running.kill()
 
@@ -241,8 +235,8 @@ def test_a_worker_that_dies_is_replaced_and_so_is_the_console(tmp_path: Path) ->
         first = running.process.pid
         for victim in children(first):
             os.kill(victim, signal.SIGKILL)
-            wait_until(lambda victim=victim: victim not in children(first))  # type: ignore[misc]  # a default
-            wait_until(lambda: len(descendants(first)) == 4)
+            eventually(lambda victim=victim: victim not in children(first))  # type: ignore[misc]  # a default
+            eventually(lambda: len(descendants(first)) == 4)
         running.wait()
         assert running.stop() == 0
     finally:
@@ -270,7 +264,7 @@ def test_unix_sockets_are_served_and_a_dead_ones_file_is_taken_over(tmp_path: Pa
         running = RunningService(home=tmp_path / "home")
         running.launch("--listen", f"unix:{listen}", "--console-listen", f"unix:{console}")
         try:
-            wait_until(lambda: connects(listen) and connects(console))
+            eventually(lambda: connects(listen) and connects(console))
             with httpx.Client(transport=httpx.HTTPTransport(uds=str(listen))) as client:
                 assert client.get("http://x/bonafide/v1/jwks.json").status_code == 200
             with httpx.Client(transport=httpx.HTTPTransport(uds=str(console))) as client:
@@ -344,13 +338,13 @@ def test_keys_that_cannot_be_read_are_not_ready_and_say_so_to_the_operator_alone
     keys = service.home / "keys"
     keys.chmod(0o755)
     try:
-        wait_until(lambda: service.ask_console("/readyz").status_code == 503)
+        eventually(lambda: service.ask_console("/readyz").status_code == 503)
         assert service.ask_console("/readyz").json()["keys"] == "configuration.keys_unsafe"
-        wait_until(lambda: service.get("/readyz").text == "not ready\n")
+        eventually(lambda: service.get("/readyz").text == "not ready\n")
         assert service.get("/healthz").status_code == 200
     finally:
         keys.chmod(0o700)
-    wait_until(lambda: service.get("/readyz").status_code == 200)
+    eventually(lambda: service.get("/readyz").status_code == 200)
 
 
 def test_what_happens_is_counted_over_all_workers(service: RunningService) -> None:
