@@ -32,7 +32,6 @@ TESTED_ELSEWHERE: Final[dict[str, str]] = {
     "gate/asked.py": "tests/gate/test_gate.py, by what a proxy asks of a real gate",
     "gate/judge.py": "tests/gate/test_gate.py, likewise",
     "gate/observing.py": "tests/gate/test_gate.py, by the log and the counters of a real gate",
-    "gate/poller.py": "tests/gate/test_processes.py, with a service that falls silent, lies or repeats itself",
     "gate/rates.py": "tests/gate/test_processes.py, and tests/gate/test_redis_gate.py for Redis",
     "gate/replay.py": "tests/gate/test_processes.py, by gates that do not start",
     "gate/serve.py": "tests/gate/test_processes.py: reloads, deaths, stops",
