@@ -34,7 +34,6 @@ TESTED_ELSEWHERE: Final[dict[str, str]] = {
     "gate/observing.py": "tests/gate/test_gate.py, by the log and the counters of a real gate",
     "gate/rates.py": "tests/gate/test_processes.py, and tests/gate/test_redis_gate.py for Redis",
     "gate/replay.py": "tests/gate/test_processes.py, by gates that do not start",
-    "gate/serve.py": "tests/gate/test_processes.py: reloads, deaths, stops",
     "gate/setup.py": "tests/cli/test_gate.py, through `bonafide gate init`",
     "gate/worker.py": "tests/gate/test_gate.py and test_processes.py",
     "django/apps.py": "tests/django/test_checks.py: nothing else is registered",
