@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from bonafide.terms import Environment, ProofKind
 from bonafide.testing.apple import FakeApple
 from bonafide.testing.client import AppClient, Build
 from bonafide.testing.iphone import IPhone
+from deploy.processes import Process, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,28 +42,29 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "granian_wsgi": ("granian", "--interface", "wsgi", "--port", "{port}", "--no-log", "tests.django.served:wsgi"),
     "granian_asgi": ("granian", "--interface", "asgi", "--port", "{port}", "--no-log", "tests.django.served:asgi"),
 }
-START_S: Final = 60.0
-STOP_S: Final = 10.0
 ANSWER_S: Final = 30.0
 LONG_AGO_S: Final = 60.0
 
 
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @dataclass(slots=True, kw_only=True)
 class RealServer:
-    """One server, its state, and a phone with the app. Stopped by its process id, workers included."""
+    """One server, its state, and a phone with the app."""
 
     name: str
     state: Path
     port: int = field(default_factory=free_port)
     apple: FakeApple = field(default_factory=FakeApple)
-    _process: subprocess.Popen[bytes] | None = None
+    _process: Process = field(init=False)
+
+    def __post_init__(self) -> None:
+        program, *arguments = (word.format(port=self.port) for word in COMMANDS[self.name])
+        self._process = Process(
+            name=self.name,
+            command=[BINARIES / program, *arguments],
+            directory=self.state,
+            ready=lambda: httpx.get(f"{self.origin}/open/health", timeout=ANSWER_S, trust_env=False).is_success,
+            environment=self.environment(),
+        )
 
     @property
     def origin(self) -> str:
@@ -71,7 +72,7 @@ class RealServer:
 
     @property
     def log(self) -> Path:
-        return self.state / "log"
+        return self._process.log
 
     def start(self) -> None:
         """Make a database, an app and a replay store that is older than any proof; then serve."""
@@ -83,27 +84,10 @@ class RealServer:
         store = LmdbReplayStore(self.state / "replay")
         store.remember(os.urandom(32), created=int(long_ago), now=long_ago)
         store.close()
-        program, *arguments = (word.format(port=self.port) for word in COMMANDS[self.name])
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [BINARIES / program, *arguments],
-                cwd=ROOT,
-                env=self.environment(),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self._wait()
+        self._process.start()
 
     def stop(self) -> None:
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(STOP_S)
+        self._process.stop()
 
     def environment(self) -> dict[str, str]:
         return os.environ | {
@@ -112,7 +96,6 @@ class RealServer:
             "BONAFIDE_TEST_SQLITE": str(self.state / "db.sqlite3"),
             "BONAFIDE_TEST_ORIGIN": self.origin,
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
-            "PYTHONUNBUFFERED": "1",
         }
 
     def manage(self, *arguments: str) -> None:
@@ -145,32 +128,6 @@ class RealServer:
             with closing(http.client.HTTPResponse(connection)) as response:
                 response.begin()
                 return Answer(response.status, httpx.Headers(response.getheaders()), response.read())
-
-    def pids(self) -> list[int]:
-        """Return the processes that serve, the first one included."""
-        assert self._process is not None
-        found, waiting = [], [self._process.pid]
-        while waiting:
-            pid = waiting.pop()
-            found.append(pid)
-            for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                waiting += [int(child) for child in children.read_text().split()]
-        return found
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
-            assert self._process is not None
-            if self._process.poll() is not None:
-                break
-            try:
-                httpx.get(f"{self.origin}/open/health", timeout=START_S, trust_env=False)
-            except httpx.TransportError:
-                time.sleep(0.05)
-            else:
-                return
-        self.stop()
-        raise AssertionError(self.log.read_text(errors="replace"))
 
 
 @dataclass(frozen=True, slots=True)

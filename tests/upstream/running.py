@@ -5,16 +5,14 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import signal
 import socket
-import subprocess
-import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.django.real_server import BINARIES, ROOT, free_port
+from deploy.processes import Process, free_port
+from tests.django.real_server import BINARIES, ROOT
 from tests.upstream.word import ATTESTATION, key_file, spoken, statement
 
 if TYPE_CHECKING:
@@ -37,8 +35,6 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
         "tests.upstream.served:asgi",
     ),
 }
-START_S: Final = 60.0
-STOP_S: Final = 10.0
 ANSWER_S: Final = 30.0
 
 
@@ -60,12 +56,26 @@ class Answer:
 
 @dataclass(slots=True, kw_only=True)
 class Running:
-    """One server. Stopped by its process id, workers included."""
+    """One server."""
 
     name: str
     state: Path
     port: int = field(default_factory=free_port)
-    _process: subprocess.Popen[bytes] | None = None
+    _process: Process = field(init=False)
+
+    def __post_init__(self) -> None:
+        program, *arguments = (word.format(port=self.port) for word in COMMANDS[self.name])
+        self._process = Process(
+            name=self.name,
+            command=[BINARIES / program, *arguments],
+            directory=self.state,
+            ready=self._answers,
+            environment={
+                "UPSTREAM_KEY": str(self.key),
+                "UPSTREAM_ORIGIN": f"http://{self.authority}",
+                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
+            },
+        )
 
     @property
     def authority(self) -> str:
@@ -73,7 +83,7 @@ class Running:
 
     @property
     def log(self) -> Path:
-        return self.state / "log"
+        return self._process.log
 
     @property
     def key(self) -> Path:
@@ -81,37 +91,10 @@ class Running:
 
     def start(self) -> None:
         key_file(self.state)
-        program, *arguments = (word.format(port=self.port) for word in COMMANDS[self.name])
-        environment = os.environ | {
-            "UPSTREAM_KEY": str(self.key),
-            "UPSTREAM_ORIGIN": f"http://{self.authority}",
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
-        }
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [BINARIES / program, *arguments],
-                cwd=ROOT,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + START_S
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise AssertionError(self.log.read_text(errors="replace"))
-            time.sleep(0.05)
+        self._process.start()
 
     def stop(self) -> None:
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(STOP_S)
+        self._process.stop()
 
     def say(self, who: Sender | None, **changes: Any) -> Statement:
         """Return what a gate says at this moment of `GET /api/x` at this server."""

@@ -26,8 +26,8 @@ from bonafide.terms import Environment
 from bonafide.testing.apple import FakeApple
 from bonafide.testing.client import AppClient, Build
 from bonafide.testing.iphone import IPhone
+from deploy.processes import free_port
 from tests.canaries import plant
-from tests.django.real_server import free_port
 
 if TYPE_CHECKING:
     from bonafide.provision import Answer
