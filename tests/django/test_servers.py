@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,12 +18,13 @@ from bonafide.terms import ProofKind
 from bonafide.testing.apple import FakeApple
 from bonafide.testing.client import AppClient, Build
 from bonafide.testing.iphone import IPhone
+from deploy.processes import Process, free_port, listens
 from tests.django.locked_api import content, signed
+from tests.django.real_server import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-START_S = 30.0
 IDENTITY = "TESTTEAM01.com.example.served"
 MAX_GROWTH_KIB = 8 * 1024
 
@@ -56,13 +55,12 @@ SERVERS = {
 class Served:
     """A running server, and a client of an app that it believes."""
 
-    pid: int
+    process: Process
     client: AppClient
 
     def peak_kib(self) -> int:
         """Return the highest resident memory of any of its processes so far."""
-        found = [int(_status(pid, "VmHWM").split()[0]) for pid in [self.pid, *_children(self.pid)]]
-        return max(found)
+        return max(int(_status(pid, "VmHWM").split()[0]) for pid in self.process.group)
 
 
 def _status(pid: int, name: str) -> str:
@@ -70,32 +68,10 @@ def _status(pid: int, name: str) -> str:
     return next(line.partition(":")[2] for line in lines if line.startswith(f"{name}:"))
 
 
-def _children(pid: int) -> list[int]:
-    return [int(found) for found in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail(log.read_text(errors="replace"))
-
-
 @pytest.fixture(scope="module", params=SERVERS)
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Start a server with a state of its own, and end it by its process group."""
-    state, port, apple = tmp_path_factory.mktemp("state"), _free_port(), FakeApple()
+    """Start a server with a state of its own, and end it with whatever it started."""
+    state, port, apple = tmp_path_factory.mktemp("state"), free_port(), FakeApple()
     origin = f"http://127.0.0.1:{port}"
     root = x509.load_der_x509_certificate(apple.root_der).public_bytes(Encoding.PEM)
     (state / "apple.pem").write_bytes(root)
@@ -104,25 +80,26 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         "BONAFIDE_TEST_STATE": str(state),
         "BONAFIDE_TEST_SQLITE": str(state / "db.sqlite3"),
         "BONAFIDE_TEST_ORIGIN": origin,
-        "PYTHONPATH": os.pathsep.join([".", "src"]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
     }
     pins = subprocess.run(
         [sys.executable, "-c", PREPARE], env=environment, check=True, capture_output=True, text=True
     ).stdout.split()
     command = SERVERS[request.param].replace("PORT", str(port)).split()
-    log = state / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command], env=environment, stdout=out, stderr=out, start_new_session=True
-        )
+    process = Process(
+        name=request.param,
+        command=[sys.executable, "-m", *command],
+        directory=state,
+        ready=lambda: listens(port),
+        environment=environment,
+    )
+    process.start()
     try:
-        _await(process, port, log)
         phone = IPhone(Build(app="served", identity=IDENTITY), apple=apple, clock=time.time)
         with AppClient(phone, api=origin, service_keys=pins, timeout=30) as client:
-            yield Served(process.pid, client)
+            yield Served(process, client)
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(START_S)
+        process.stop()
 
 
 @pytest.mark.parametrize("proof", ProofKind)
