@@ -64,7 +64,13 @@ def _contenders(directory: Path, asked: argparse.Namespace) -> int:
     with Arena(directory, live=asked.live) as arena:
         arena.admit(*asked.only or ())
         more: list[dict[str, Any]] = []
-        measured = measure(arena.contenders, rounds=asked.rounds, requests=asked.requests, said=_say)
+        measured = measure(
+            arena.contenders,
+            rounds=asked.rounds,
+            requests=asked.requests,
+            said=_say,
+            on_their_processor=arena.processors.for_servers,
+        )
         if "LMDB" in arena.gates:
             gate = arena.restart_gate("LMDB")
             fill_gate(arena.contenders["session, LMDB"], attestations=min(10_000, asked.live // 100))

@@ -19,6 +19,7 @@ from bench.gate.endpoints import KEY
 from bench.gate.memory import fill_store
 from bench.gate.phones import ISSUING, bearer_batch, proven_batch
 from bench.gate.processes import Program, answering, behind_gate, in_front, nginx, python, redis
+from bench.gate.processors import Processors, kept_apart
 from tests.gate.world import RunningGate
 
 if TYPE_CHECKING:
@@ -70,9 +71,11 @@ class Arena:
     contenders: dict[str, Contender] = field(default_factory=dict)
     gates: dict[str, RunningGate] = field(default_factory=dict)
     redis: Path | None = None
+    processors: Processors = field(init=False)
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
+        self.processors = self._stack.enter_context(kept_apart())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -103,7 +106,8 @@ class Arena:
         gate = self.gates[store]
         gate.kill(signal.SIGTERM)
         gate.write(poll_every="3", workers=str(workers))
-        gate.start()
+        with self.processors.for_servers():
+            gate.start()
         return gate
 
     def _enter(
@@ -116,6 +120,10 @@ class Arena:
         self._stack.callback(program.stop)
         program.start()
         return program
+
+    def _serve(self, program: Program) -> None:
+        with self.processors.for_servers():
+            self._start(program)
 
     def _path(self, name: str) -> Path:
         return self.directory / f"{name.replace(' ', '-').replace(',', '').lower()}"
@@ -155,7 +163,7 @@ class Arena:
             self._path(f"{kind}.log"),
             **{KEY: str(key)},
         )
-        self._start(server)
+        self._serve(server)
         front, port = self._guarded(kind, path)
         self._enter(name, front, port, make, server=lambda: server.pids)
 
@@ -174,7 +182,8 @@ class Arena:
             (gate.home / "state").mkdir(mode=0o700)
             fill_store(gate.home / "state" / "replay", self.live)
         self._stack.callback(gate.stop)
-        gate.start()
+        with self.processors.for_servers():
+            gate.start()
         self.gates[store] = gate
         front, port = self._guarded(f"gate {store}", gate.socket)
         for proof, make in (("session", self._session), ("hardware", self._hardware)):
@@ -194,7 +203,7 @@ class Arena:
                 path,
                 self._path(f"django-{kind}.log"),
             )
-            self._start(server)
+            self._serve(server)
             http, text = in_front(path)
             program, port = nginx(self.directory, f"django-{kind}", http=http, server=text)
             self._enter(

@@ -11,6 +11,7 @@ from bench.gate.load import Load
 from bench.gate.measuring import ADMITTED, median
 from bench.gate.phones import APP_HEADERS, ISSUING, lines, make_phone
 from bench.gate.processes import HOST, python
+from bench.gate.processors import kept_apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,13 +34,15 @@ def compare(directory: Path, *, rounds: int, requests: int) -> list[dict[str, An
     costs: dict[str, list[float]] = {name: [] for name in CASES}
     memory: dict[str, int] = {}
     with ExitStack() as stack:
+        processors = stack.enter_context(kept_apart())
         servers: dict[str, tuple[Program, Load]] = {}
         for number, (name, (interface, threads)) in enumerate(CASES.items()):
             path = directory / f"{number}.sock"
             words = [interface, "empty", str(path), threads]
             server = python("bench.gate.endpoints", words, path, directory / f"{number}.log")
             stack.callback(server.stop)
-            server.start()
+            with processors.for_servers():
+                server.start()
             load = Load(str(path))
             stack.callback(load.close)
             load.send([request] * requests)

@@ -110,7 +110,7 @@ def nginx(directory: Path, name: str, *, http: str, server: str) -> tuple[Progra
     configuration.write_text(
         f"daemon off;\nmaster_process off;\npid {directory}/{name}.pid;\nworker_rlimit_nofile 4096;\n"
         f"events {{ worker_connections 1024; }}\nhttp {{\n{temporary}\n{http}\n"
-        f"access_log off;\nkeepalive_requests 1000000000;\n"
+        f"access_log off;\nkeepalive_requests 1000000000;\nkeepalive_timeout 1h;\n"
         f"server {{\nlisten 127.0.0.1:{port} backlog=1024;\nserver_name {HOST};\n{server}\n}}\n}}\n"
     )
     log = directory / f"{name}.log"
