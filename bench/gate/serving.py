@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from granian.constants import HTTPModes, Interfaces, RuntimeModes
 from granian.server import Server
 
+from bonafide.gate.serve import finish_before_reading
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -16,6 +18,7 @@ THREADS: Final = 1
 
 def serve(target: str, path: Path, *, interface: str = "wsgi", threads: int = THREADS, workers: int = 1) -> None:
     """Serve a target (a factory, for WSGI) on a Unix socket until a signal ends it."""
+    finish_before_reading()
     Server(
         target,
         uds=path,

@@ -81,6 +81,13 @@ def test_gates_unit_makes_the_directories_that_a_gate_uses_by_default() -> None:
     assert settings["ExecReload"].endswith("-HUP $MAINPID")
 
 
+def test_gates_unit_lets_it_choose_how_it_is_scheduled_and_nothing_faster() -> None:
+    lines = (DEPLOY / "systemd" / "bonafide-gate.service").read_text().splitlines()
+    filters = [line for line in lines if line.startswith("SystemCallFilter=")]
+    assert filters[-1] == "SystemCallFilter=sched_setscheduler"  # the last one wins; a forbidden call is the gate's end
+    assert "RestrictRealtime=yes" in lines
+
+
 def test_services_unit_waits_longer_than_the_service_does() -> None:
     settings = unit(DEPLOY / "systemd" / "bonafide-service.service")
     stop_within = next(key for key in service_file.own_keys() if key.name == "stop_within")

@@ -235,6 +235,15 @@ def test_counters_lie_in_memory_and_go_with_the_gate(make: Making) -> None:
     assert not [name for name in mapped if Path(name).exists()]
 
 
+def test_every_thread_of_a_worker_lets_what_is_in_hand_be_finished(make: Making) -> None:
+    gate = make()
+    gate.start()
+    (child,) = workers(gate)
+    threads = [int(entry.name) for entry in Path(f"/proc/{child}/task").iterdir()]
+    assert len(threads) > 1
+    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_BATCH}
+
+
 def test_memory_is_refused_for_more_than_one_worker(make: Making) -> None:
     gate = make(workers=2)
     gate.write(replay_store='"memory:"')

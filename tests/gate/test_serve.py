@@ -49,3 +49,15 @@ def test_what_is_no_socket_is_refused_and_stays(tmp_path: Path, leave: Callable[
     assert refusal.value.reason is reasons.SETTING_MALFORMED
     assert refusal.value.detail == f"{path} is there, and is no socket"
     assert path.lstat() == before
+
+
+def test_a_sandbox_that_forbids_how_threads_are_scheduled_stops_no_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def forbid(pid: int, policy: int, param: os.sched_param) -> None:
+        asked.append(policy)
+        raise PermissionError(pid, param)
+
+    monkeypatch.setattr(os, "sched_setscheduler", forbid)
+    serve.finish_before_reading()
+    assert asked == [os.SCHED_BATCH]

@@ -6,6 +6,7 @@ SIGTERM lets requests in hand end. A worker that dies is replaced; the parent ne
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import logging.config
@@ -63,6 +64,7 @@ def serve(path: Path) -> None:
     logging.config.dictConfig(LOGGING)
     config, taken = snapshot.take(path)
     require_startable(config)
+    finish_before_reading()
     os.environ[snapshot.VARIABLE] = taken
     counters = _counters(config.state_dir)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counters)
@@ -84,6 +86,18 @@ def serve(path: Path) -> None:
         server.serve()
     finally:
         shutil.rmtree(counters, ignore_errors=True)
+
+
+def finish_before_reading() -> None:
+    """Have this process, and those that it starts, finish what is in hand before they read what has come.
+
+    A worker judges on one thread and reads on another. Left to itself the system interrupts the former whenever the
+    latter has something to read, which is once a request and costs both a quarter more (`make bench-gate`). Under
+    SCHED_BATCH (sched(7)) a thread that wakes waits until the other waits, or has had its turn of some milliseconds.
+    """
+    if hasattr(os, "SCHED_BATCH"):  # Linux
+        with contextlib.suppress(OSError):  # a sandbox that forbids it takes CPU and nothing else
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def require_startable(config: GateConfig) -> None:
