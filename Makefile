@@ -1,6 +1,8 @@
 # Every target makes what it needs on first use and is quick when that is up to date. `make` lists them.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The distribution's own Python, where there is one: it is built to be fast, and one that was built by hand with the
+# default options is slower in every line.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11) $(shell command -v python3.11 || command -v python3))
 BIN := .venv/bin
 ENVIRONMENT := $(PYTHON) tools/environment.py
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \

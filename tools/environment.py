@@ -52,7 +52,7 @@ def make(environment: Path, lock: Path, *, editable: bool) -> None:
         if importlib.util.find_spec("ensurepip") is None:
             sys.exit(VENV_MISSING)
         run(sys.executable, "-m", "venv", "--clear", environment)
-    pip = (python, "-m", "pip", "--disable-pip-version-check", "--quiet")
+    pip = (python, "-m", "pip", "--disable-pip-version-check", "-qq")
     run(*pip, "install", "--require-hashes", "--requirement", lock)
     if editable:
         run(*pip, "install", "--no-deps", "--no-build-isolation", "--editable", ROOT)
@@ -60,10 +60,10 @@ def make(environment: Path, lock: Path, *, editable: bool) -> None:
 
 
 def usable(python: Path) -> bool:
-    """Tell whether this interpreter starts, has pip, and is of the version wanted."""
+    """Tell whether this interpreter starts, has pip, and is the Python that runs this."""
     if not python.exists():
         return False
-    probe = f"import pip, sys; sys.exit(sys.version_info[:2] != {WANTED})"
+    probe = f"import pip, sys; sys.exit(sys.version != {sys.version!r})"
     return subprocess.run([python, "-c", probe], capture_output=True, check=False).returncode == 0
 
 
