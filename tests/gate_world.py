@@ -171,4 +171,4 @@ def request(
 def with_headers(original: HttpRequest, **headers: str | None) -> HttpRequest:
     """Return the request with these headers set, or absent where None; `_` stands for `-`."""
     merged = {**original.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return replace(original, headers={name: value for name, value in merged.items() if value is not None})
+    return original._replace(headers={name: value for name, value in merged.items() if value is not None})

@@ -162,7 +162,7 @@ def test_a_request_signed_for_one_endpoint_is_none_for_another() -> None:
     text = world.renewal(enrolled).body()
     there = world.request("/instances", text)
     here = world.request(f"/instances/{enrolled.instance}/renewals", text)
-    moved = replace(here, headers={**here.headers, "signature": there.headers["signature"]})
+    moved = here._replace(headers={**here.headers, "signature": there.headers["signature"]})
     reception = Reception(world)
     assert refusal(reception._renew, moved, text, enrolled.instance) is reasons.KEY_MISMATCH
 

@@ -6,7 +6,7 @@ once, renewals likewise, and everything that was admitted before is refused when
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,7 +118,7 @@ class Story:
             revocations=_NobodyRevoked(),
             memory=AttestationMemory(),
         )
-        decision = admit(replace(bare, headers={**headers, **proof}), gate=gate, now=self.world.now)
+        decision = admit(bare._replace(headers={**headers, **proof}), gate=gate, now=self.world.now)
         return isinstance(decision, PendingAdmission) and isinstance(decision.settle(FirstUse.FIRST), Admitted)
 
 

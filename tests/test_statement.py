@@ -78,7 +78,7 @@ def test_what_was_said_is_read_as_it_was_said() -> None:
 
 
 def test_a_statement_that_admits_nobody_names_nobody() -> None:
-    observed = replace(SAID, sender=None)
+    observed = SAID._replace(sender=None)
     token = statement.issue(observed, key=KEY)
     assert statement.verify(token, keys=[KEY], request=REQUEST, now=NOW) == observed
     assert not observed.admitted
@@ -128,7 +128,7 @@ def test_a_statement_of_another_time_is_refused(age: float) -> None:
     ids=str,
 )
 def test_a_statement_about_another_request_is_refused(changes: dict[str, Any]) -> None:
-    refused(said(), reasons.REQUEST_MISMATCH, replace(REQUEST, **changes))
+    refused(said(), reasons.REQUEST_MISMATCH, REQUEST._replace(**changes))
 
 
 @pytest.mark.parametrize("attestation", [None, "", "other", "\udc80"])
@@ -139,7 +139,7 @@ def test_another_client_attestation_than_the_gate_verified_is_refused(attestatio
 
 def test_an_observed_request_needs_no_client_attestation() -> None:
     bare = gate_world.with_headers(REQUEST, oauth_client_attestation=None)
-    observed = replace(SAID, sender=None)
+    observed = SAID._replace(sender=None)
     assert statement.verify(statement.issue(observed, key=KEY), keys=[KEY], request=bare, now=NOW) == observed
 
 
@@ -215,6 +215,6 @@ def test_whatever_stands_in_the_header_only_our_refusals_come_out(token: str) ->
 def test_how_a_sender_is_spelt_can_be_kept_and_changes_nothing() -> None:
     issuer = statement.Issuer(KEY)
     for sender in (SENDER, replace(SENDER, instance='an "instance"', warnings=())):
-        token = issuer.issue(replace(SAID, sender=sender), spelt=statement.spell(sender))
-        assert token == statement.issue(replace(SAID, sender=sender), key=KEY)
+        token = issuer.issue(SAID._replace(sender=sender), spelt=statement.spell(sender))
+        assert token == statement.issue(SAID._replace(sender=sender), key=KEY)
         assert statement.verify(token, keys=[KEY], request=REQUEST, now=NOW).sender == sender

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from bonafide import client_attestation
 from bonafide.client_attestation import VerificationKeys
@@ -151,8 +151,7 @@ class Gate:
             raise ConfigurationError(configuration.GATE_MALFORMED, "issuer, audience or environments are empty")
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """A request that the named instance signed, here, now, once, on a route that takes it.
 
     `digest` is the covered Content-Digest header value. Not proven: that the body has this digest
@@ -200,13 +199,16 @@ class Denied:
         return self.attestation.instance
 
 
-@dataclass(frozen=True, slots=True)
 class PendingAdmission:
     """Everything held but first use: ask a replay store about `replay_key`, and settle."""
 
-    replay_key: bytes
-    created: int
-    _admitted: Admitted
+    __slots__ = ("_admitted", "created", "replay_key")
+
+    def __init__(self, replay_key: bytes, created: int, admitted: Admitted) -> None:
+        """Take what must be spent; `admitted` comes out by `settle` only."""
+        self.replay_key = replay_key
+        self.created = created
+        self._admitted = admitted
 
     def settle(self, first_use: FirstUse) -> Admitted | Denied:
         """Turn the store's answer into the decision. Everything but `FIRST` refuses."""

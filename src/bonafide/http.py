@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bonafide.errors import ConfigurationError, MalformedEvidence
 from bonafide.reasons import configuration
@@ -38,8 +39,7 @@ class Origin:
         return f"{self.scheme}://{self.authority}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRequest:
+class HttpRequest(NamedTuple):
     """One request as its adapter received it; nothing in it is proven.
 
     `method` is upper case. `origin` comes from the configured list, chosen by the adapter. `target`
@@ -119,11 +119,19 @@ def split_target(target: str) -> tuple[str, str]:
 
     Raises `MalformedEvidence` (`request.target_not_canonical`).
     """
+    return _split_short(target) if len(target) <= _SHORT_TARGET else _split(target)
+
+
+def _split(target: str) -> tuple[str, str]:
     match = _TARGET.fullmatch(target) if len(target) <= MAX_TARGET_BYTES else None
     if match is None:
         raise MalformedEvidence(reasons.TARGET_NOT_CANONICAL)
     path, query = match.groups()
     return path, f"?{query}" if query else "?"
+
+
+_SHORT_TARGET: Final = 256
+_split_short: Final = lru_cache(maxsize=1024)(_split)  # apps ask for few targets, again and again
 
 
 def encode_target(path: bytes, query: str) -> str:

@@ -9,12 +9,15 @@ where a connection comes from. It travels on the inner side only: no client ever
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from hmac import compare_digest
 from json.encoder import encode_basestring_ascii as _quoted
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from bonafide.codec import base64url, json
 from bonafide.codec.jose import parse_jws, verify_hs256
@@ -62,8 +65,7 @@ class Sender:
     attestation: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(NamedTuple):
     """A gate's word about one request.
 
     `sender` is None where nothing was admitted: a route that asks for no proof, or one that only
@@ -109,32 +111,40 @@ class Issuer:
         """Take 32 octets, shared by one gate and one API. Raises `Misuse` (`jose.key_unfit`)."""
         if len(key) != KEY_OCTETS:
             raise Misuse(jose_reasons.KEY_UNFIT, "not 32 octets")
-        self._mac = hmac.new(key, digestmod="sha256")
+        self._mac = HMAC(key, SHA256())
 
     def issue(self, statement: Statement, *, spelt: str | None = None) -> str:
         """Return the header's value. `spelt` is `spell(statement.sender)`, where the caller has kept it."""
-        sender = statement.sender
-        body = (
-            f'{{"admitted":{"false" if sender is None else "true"},"method":{_quoted(statement.method)}'
-            f',"authority":{_quoted(statement.authority)},"target":{_quoted(statement.target)}'
-            f',"route":{_quoted(statement.route)},"client":{_quoted(statement.client)}'
-            f',"record":{_quoted(statement.record)},"iat":{int(statement.issued_at.timestamp())}'
-            f"{'' if sender is None else spelt or spell(sender)}}}"
+        about = (
+            f',"method":{_quoted(statement.method)},"authority":{_quoted(statement.authority)}'
+            f',"target":{_quoted(statement.target)},"route":{_quoted(statement.route)}'
+            f',"client":{_quoted(statement.client)},"record":{_quoted(statement.record)}'
+            f',"iat":{int(statement.issued_at.timestamp())}}}'
         )
-        signing_input = f"{_HEAD}.{base64url.encode(body.encode('ascii'))}"
+        spelt = spelt or spell(statement.sender)
+        signing_input = f"{_HEAD}.{spelt}{base64url.encode(about.encode('ascii'))}"
         mac = self._mac.copy()
         mac.update(signing_input.encode("ascii"))
-        return f"{signing_input}.{base64url.encode(mac.digest())}"
+        return f"{signing_input}.{base64url.encode(mac.finalize())}"
 
 
-def spell(sender: Sender) -> str:
-    """Return the member that names the sender. Text by text: a general encoder would cost as much as the MAC."""
+def spell(sender: Sender | None) -> str:
+    """Return how a payload begins that says who was admitted, in base64url: the same for each request of a sender.
+
+    Text by text, since a general encoder would cost as much as the MAC; with as many spaces at the end as it takes for
+    what follows to be encoded by itself.
+    """
+    text = '{"admitted":false' if sender is None else f'{{"admitted":true,"sender":{{{_members(sender)}}}'
+    return base64url.encode(f"{text}{' ' * (-len(text) % 3)}".encode("ascii"))
+
+
+def _members(sender: Sender) -> str:
     return (
-        f',"sender":{{"inst":{_quoted(sender.instance)},"jkt":{_quoted(sender.jkt)},"app":{_quoted(sender.app)}'
+        f'"inst":{_quoted(sender.instance)},"jkt":{_quoted(sender.jkt)},"app":{_quoted(sender.app)}'
         f',"ident":{_quoted(sender.identity)},"env":{_quoted(sender.environment)},"tier":{_quoted(sender.tier)}'
         f',"proof":{_quoted(sender.proof)},"ver":{_quoted(sender.app_version)}'
         f',"warn":[{",".join(map(_quoted, sender.warnings))}],"digest":{_quoted(sender.digest)}'
-        f',"att":{_quoted(sender.attestation)}}}'
+        f',"att":{_quoted(sender.attestation)}'
     )
 
 
@@ -159,7 +169,7 @@ def verify(token: str | None, *, keys: Collection[bytes], request: HttpRequest, 
         raise VerificationFailed(reasons.REQUEST_MISMATCH)
     if statement.sender is not None:
         attestation = digest_of_attestation(request.headers.get(CLIENT_ATTESTATION, ""))
-        if not hmac.compare_digest(attestation, statement.sender.attestation):
+        if not compare_digest(attestation, statement.sender.attestation):
             raise VerificationFailed(reasons.ATTESTATION_MISMATCH)
     return statement
 

@@ -90,7 +90,7 @@ class Gate:
             issued_at=datetime.now(UTC),
             sender=who,
         )
-        return replace(said, **changes)
+        return said._replace(**changes)
 
     def told(self, request: httpx.Request, said: Statement, **headers: str | None) -> httpx.Request:
         """Return the request as the proxy hands it on; `headers` replaces some (`_` stands for `-`)."""

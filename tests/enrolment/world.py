@@ -237,7 +237,7 @@ class World:
         created, jkt = changes.get("created", int(self.now.timestamp())), changes.get("jkt", keys.jkt)
         signer = HardwareSigner(keys.sign_key if by is None else by, jkt)
         proof = sign(bare, created=created, nonce=base64url.encode(self.random(16)), signer=signer)
-        return replace(bare, headers={**bare.headers, **proof})
+        return bare._replace(headers={**bare.headers, **proof})
 
     # What the service answers -------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64, b2a_base64
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +72,7 @@ def signed(request: HttpRequest, signer: Signer = HARDWARE, *, created: int = NO
 
 def with_headers(request: HttpRequest, **headers: str | None) -> HttpRequest:
     merged = {**request.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return replace(request, headers={name: value for name, value in merged.items() if value is not None})
+    return request._replace(headers={name: value for name, value in merged.items() if value is not None})
 
 
 def parsed(request: HttpRequest) -> RequestProof:
@@ -146,7 +145,7 @@ def test_request_without_query_signs_a_lone_question_mark() -> None:
     ids=str,
 )
 def test_edited_request_line_is_refused(signer: Signer, edit: dict[str, Any]) -> None:
-    refused(replace(signed(unsigned(), signer), **edit), reasons.SIGNATURE_INVALID)
+    refused(signed(unsigned(), signer)._replace(**edit), reasons.SIGNATURE_INVALID)
 
 
 @both
@@ -418,7 +417,7 @@ def test_stale_enrolment_proof_is_refused() -> None:
 
 def test_enrolment_proof_for_a_target_that_is_not_canonical_is_refused() -> None:
     with pytest.raises(MalformedEvidence) as refusal:
-        enrolled(replace(signed(ENROLMENT), target="/bonafide//v1/instances"))
+        enrolled(signed(ENROLMENT)._replace(target="/bonafide//v1/instances"))
     assert refusal.value.reason is request_reasons.TARGET_NOT_CANONICAL
 
 
@@ -451,7 +450,7 @@ def test_what_no_proof_can_make_safe_is_refused(name: str, value: str, reason: R
 @pytest.mark.parametrize("method", ["", "get", "GET ", "GET\n", "G" * 17, "M-SEARCH", "GÉT"])
 def test_malformed_method_is_refused(method: str) -> None:
     with pytest.raises(MalformedEvidence) as refusal:
-        parse_request_line(replace(unsigned(), method=method))
+        parse_request_line(unsigned()._replace(method=method))
     assert refusal.value.reason is request_reasons.METHOD_MALFORMED
 
 

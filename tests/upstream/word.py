@@ -53,19 +53,17 @@ def sender(body: bytes = b"", **changes: Any) -> Sender:
 
 def statement(who: Sender | None, **changes: Any) -> Statement:
     """Return what a gate says of `GET /api/x`, a moment ago."""
-    return replace(
-        Statement(
-            method="GET",
-            authority=AUTHORITY,
-            target="/api/x",
-            route="/api/**",
-            client="app",
-            record="gate-record",
-            issued_at=NOW,
-            sender=who,
-        ),
-        **changes,
+    said = Statement(
+        method="GET",
+        authority=AUTHORITY,
+        target="/api/x",
+        route="/api/**",
+        client="app",
+        record="gate-record",
+        issued_at=NOW,
+        sender=who,
     )
+    return said._replace(**changes)
 
 
 def spoken(path: Path, said: Statement) -> str:

@@ -11,8 +11,7 @@ Nothing here is proven: that is what the gate is asked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bonafide.errors import MalformedEvidence
 from bonafide.http import HttpRequest
@@ -25,15 +24,14 @@ if TYPE_CHECKING:
     from bonafide.http import Origins
 
 _SAID_BY_THE_PROXY: Final = {"upgrade": "HTTP_ORIGINALUPGRADE", "trailer": "HTTP_ORIGINALTRAILER"}
-_NOT_PREFIXED: Final = {"content-type": "CONTENT_TYPE"}
-_FIELDS: Final = tuple(
-    (name, _NOT_PREFIXED.get(name, f"HTTP_{name.upper().replace('-', '_')}"))
-    for name in sorted(FIELDS_READ - _SAID_BY_THE_PROXY.keys())
-)
+_EMPTY_IS_ABSENT: Final = ("content-type", *_SAID_BY_THE_PROXY)
+"""WSGI servers say '' where there is no Content-Type, and the proxy where it was told nothing."""
+
+_KEYS: Final = {"content-type": "CONTENT_TYPE", **_SAID_BY_THE_PROXY}
+_FIELDS: Final = tuple((_KEYS.get(name, f"HTTP_{name.upper().replace('-', '_')}"), name) for name in FIELDS_READ)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A request as the proxy describes it. `has_body` is how it is framed, `length` what it announces, if it does."""
 
     request: HttpRequest
@@ -47,17 +45,15 @@ def read_request(environ: Mapping[str, Any], origins: Origins) -> Asked:
     Raises `MalformedEvidence` (`request.host_unknown`, `request.target_not_canonical`, `request.body_framing`).
     """
     length, has_body = _framing(environ)
-    headers = {name: environ[key] for name, key in _FIELDS if key in environ}
-    if not headers.get("content-type", "x"):
-        del headers["content-type"]  # WSGI servers say '' where there is none
-    for name, key in _SAID_BY_THE_PROXY.items():
-        if value := environ.get(key):
-            headers[name] = value
-    target = environ.get("HTTP_ORIGINALTARGET", "")
-    method = environ.get("HTTP_ORIGINALMETHOD", "")
+    find = environ.get
+    headers = {name: value for key, name in _FIELDS if (value := find(key)) is not None}
+    for name in _EMPTY_IS_ABSENT:
+        if not headers.get(name, "x"):
+            del headers[name]
+    target, method = find("HTTP_ORIGINALTARGET", ""), find("HTTP_ORIGINALMETHOD", "")
     if not target or not method:
         raise MalformedEvidence(reasons.TARGET_NOT_CANONICAL, "the proxy names no method or no target")
-    origin = origins.pick(environ.get("HTTP_ORIGINALHOST"))
+    origin = origins.pick(find("HTTP_ORIGINALHOST"))
     return Asked(HttpRequest(method=method, origin=origin, target=target, headers=headers), has_body, length)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bonafide import statement
 from bonafide.admission import Admitted, AttestationMemory, Denied, Exempt, Gate, PendingAdmission, Unproven, admit
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 Verdict = Admitted | Exempt | Unproven | Denied
 
 _RECORD_OCTETS: Final = 16
+_RECORDS_AT_ONCE: Final = 64
 
 _network_of: Final = lru_cache(maxsize=4096)(ramp.network_of)  # a phone asks more than once
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(NamedTuple):
     """The request may go on, with this statement. `verdict` may be a refusal that takes no effect."""
 
     statement: str
@@ -90,6 +90,7 @@ class Judge:
         self._legacy = LegacyMeter()
         self._origins = Origins(origin for upstream in config.upstreams for origin in upstream.origins)
         self._senders = _Senders()
+        self._records = _Records()
         self._config = config
         self._issuers = {name: statement.Issuer(key) for name, key in keys.items()}
         self._forgotten = provisioned.forgotten
@@ -97,7 +98,7 @@ class Judge:
 
     def judge(self, environ: Mapping[str, Any], now: datetime) -> Passed | Refused:
         """Judge what the proxy asks about. Raises nothing for any input of a client."""
-        record = base64url.encode(secrets.token_bytes(_RECORD_OCTETS))
+        record = self._records.take()
         network = _network_of(environ.get("HTTP_ORIGINALADDRESS", ""))
         try:
             wait = self._rates.network(network)
@@ -108,7 +109,7 @@ class Judge:
             return Refused(Denied(refusal.reason, refusal.detail), record, "")
         except RatesUnavailable:
             return Refused(Denied(store_reasons.UNAVAILABLE, "rates"), record, "")
-        door = self._current_doors()[str(asked.request.origin)]
+        door = self._current_doors()[asked.request.origin.authority]
         verdict, wait = self._decide(asked, door, now)
         return self._conclude(verdict, asked, door, record=record, network=network, now=now, wait=wait)
 
@@ -122,9 +123,11 @@ class Judge:
 
     def _open_doors(self) -> Mapping[str, _Door]:
         return {
-            origin: _Door(upstream, _gate(self._config, upstream, self._provisioned), self._issuers[upstream.name])
+            origin.authority: _Door(
+                upstream, _gate(self._config, upstream, self._provisioned), self._issuers[upstream.name]
+            )
             for upstream in self._config.upstreams
-            for origin in upstream.origins
+            for origin in Origins(upstream.origins)
         }
 
     def _decide(self, asked: Asked, door: _Door, now: datetime) -> tuple[Verdict, timedelta | None]:
@@ -219,6 +222,23 @@ def _refuse_body(asked: Asked, decision: Admitted | Exempt | Unproven, upstream:
     if unread and asked.has_body and isinstance(decision, Admitted):
         return Denied(request_reasons.BODY_UNCHECKED, "", route, attestation)
     return None
+
+
+class _Records:
+    """Record ids, made some at a time: asking the system for each would cost more than making it."""
+
+    def __init__(self) -> None:
+        self._made: list[str] = []
+
+    def take(self) -> str:
+        try:
+            return self._made.pop()  # one step, and nobody else's
+        except IndexError:
+            octets = secrets.token_bytes(_RECORDS_AT_ONCE * _RECORD_OCTETS)
+            starts = range(0, len(octets), _RECORD_OCTETS)
+            first, *more = [base64url.encode(octets[start : start + _RECORD_OCTETS]) for start in starts]
+            self._made.extend(more)
+            return first
 
 
 class _Senders:

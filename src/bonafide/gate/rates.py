@@ -38,6 +38,12 @@ class RatesUnavailable(Exception):
     """The counters do not answer."""
 
 
+@dataclass(slots=True)
+class _Window:
+    count: int
+    ends: float
+
+
 class Windows(Storage):
     """Fixed windows in this process: a window begins with its first request. Threads may share it.
 
@@ -52,7 +58,7 @@ class Windows(Storage):
         super().__init__()
         self._clock = clock
         self._lock = threading.Lock()
-        self._open: dict[str, tuple[int, float]] = {}
+        self._open: dict[str, _Window] = {}
         self._room = LEAST_WINDOWS
 
     def __len__(self) -> int:
@@ -71,24 +77,24 @@ class Windows(Storage):
         """Do what `incr` does. The library wraps that one, to map errors that cannot happen here."""
         now = self._clock()
         with self._lock:
-            count, ends = self._open.get(key, _NO_WINDOW)
-            if now < ends:
-                self._open[key] = (count + amount, ends)
-                return count + amount
+            window = self._open.get(key)
+            if window is not None and now < window.ends:
+                window.count += amount
+                return window.count
             if len(self._open) >= self._room:
-                self._open = {name: window for name, window in self._open.items() if now < window[1]}
+                self._open = {name: window for name, window in self._open.items() if now < window.ends}
                 self._room = max(LEAST_WINDOWS, 2 * len(self._open))
-            self._open[key] = (amount, now + expiry)
+            self._open[key] = _Window(amount, now + expiry)
             return amount
 
     def get(self, key: str) -> int:
         """Return the count of the window that is open, or 0."""
-        count, ends = self._open.get(key, _NO_WINDOW)
-        return count if self._clock() < ends else 0
+        window = self._open.get(key, _NO_WINDOW)
+        return window.count if self._clock() < window.ends else 0
 
     def get_expiry(self, key: str) -> float:
         """Return when the window ends; now, where none is open."""
-        return max(self._clock(), self._open.get(key, _NO_WINDOW)[1])
+        return max(self._clock(), self._open.get(key, _NO_WINDOW).ends)
 
     def check(self) -> bool:
         """Tell that it works."""
@@ -108,7 +114,7 @@ class Windows(Storage):
 
 
 LEAST_WINDOWS: Final = 1024
-_NO_WINDOW: Final = (0, 0.0)
+_NO_WINDOW: Final = _Window(0, 0.0)
 
 
 class Rates:

@@ -179,8 +179,13 @@ class _Environment:
     def remember(self, key: bytes, created: int, now: float) -> FirstUse:
         if self._failed_at <= now < self._failed_at + _RETRY_AFTER_S:
             return FirstUse.UNAVAILABLE
-        with self._opened(now).begin(write=True) as transaction:
+        transaction = self._opened(now).begin(write=True)
+        try:
             answer = self._record(transaction, key, created, now)
+        except BaseException:
+            transaction.abort()
+            raise
+        transaction.commit()
         if answer is not FirstUse.UNAVAILABLE:
             self._failing = False
         return answer
