@@ -11,9 +11,14 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from bonafide.django.service import health
+from tests.stores.sealing_keys.soft_hsm import PIN, pins_tried, soft_hsm
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.stores.sealing_keys.soft_hsm import SoftHsm
+
+__all__ = ["pins_tried", "soft_hsm"]
 
 READY = {"database": "ready", "migrations": "ready", "keys": "ready"}
 
@@ -52,6 +57,29 @@ def test_keys_that_others_may_read_are_not_ready(tmp_path: Path) -> None:
     assert health.probe()["keys"] == "ready"
     (tmp_path / "keys").chmod(0o755)
     assert health.probe() == READY | {"keys": "configuration.keys_unsafe"}
+
+
+@pytest.mark.django_db
+def test_a_refused_pin_is_tried_once_however_often_readiness_is_asked(
+    settings: Any, soft_hsm: SoftHsm, pins_tried: list[str]
+) -> None:
+    soft_hsm.pin_file.write_text("0000")
+    settings.BONAFIDE = settings.BONAFIDE | {"KEY_STORAGE": "database", "SEALING_KEY": soft_hsm.setting()}
+    found = [health.probe()["keys"] for _ in range(10)]
+    assert set(found) == {"configuration.sealing_key_unusable"}
+    assert pins_tried == ["0000"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_readiness_leaves_no_session_at_the_token(settings: Any, soft_hsm: SoftHsm, pins_tried: list[str]) -> None:
+    soft_hsm.key().make()
+    settings.BONAFIDE = settings.BONAFIDE | {"KEY_STORAGE": "database", "SEALING_KEY": soft_hsm.setting()}
+    assert health.probe() == READY
+    before = soft_hsm.sessions()
+    for _ in range(50):
+        assert health.probe()["keys"] == "ready"
+    assert soft_hsm.sessions() == before == 1
+    assert pins_tried == [PIN]
 
 
 def test_parts_are_asked_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bonafide.stores.sealing_keys import pkcs11_login
 from bonafide.stores.sealing_keys.pkcs11_token import Pkcs11SealingKey
 
 if TYPE_CHECKING:
@@ -37,6 +39,11 @@ class SoftHsm:
     def key(self, *, label: str = LABEL, token: str = TOKEN, pin_file: Path | None = None) -> Pkcs11SealingKey:
         return Pkcs11SealingKey(module=self.module, token=token, label=label, pin_file=pin_file or self.pin_file)
 
+    def sessions(self) -> int:
+        """Count the sessions of this process that are open. Handles count up from 1, those of objects between them."""
+        library, info = ctypes.CDLL(str(self.module)), ctypes.create_string_buffer(64)
+        return sum(library.C_GetSessionInfo(ctypes.c_ulong(handle), info) == 0 for handle in range(1, 2000))
+
     def setting(self, label: str = LABEL) -> dict[str, object]:
         """Return what SEALING_KEY says of this token."""
         return {
@@ -49,10 +56,37 @@ class SoftHsm:
         }
 
 
+@dataclass(slots=True)
+class WatchedToken:
+    """A token as python-pkcs11 has it, which writes down the PINs that it is opened with."""
+
+    token: Any
+    tried: list[str]
+
+    @property
+    def serial(self) -> object:
+        return self.token.serial
+
+    def open(self, *, rw: bool = False, user_pin: str | None = None) -> object:
+        if user_pin is None:
+            return self.token.open(rw=rw)
+        self.tried.append(user_pin)
+        return self.token.open(rw=rw, user_pin=user_pin)
+
+
+@pytest.fixture
+def pins_tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the PINs that tokens are asked with from now on."""
+    tried: list[str] = []
+    find = pkcs11_login.Login._find
+    monkeypatch.setattr(pkcs11_login.Login, "_find", lambda login: WatchedToken(find(login), tried))
+    return tried
+
+
 @pytest.fixture
 def soft_hsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, require_program: RequireProgram) -> Iterator[SoftHsm]:
     """Initialise a token below `tmp_path`. The module reads its place anew when it begins, and ends with the test."""
-    util = require_program("softhsm2-util", apt="softhsm2")
+    require_program("softhsm2-util", apt="softhsm2")
     module = next((Path(place) for place in _MODULES if Path(place).exists()), None)
     if module is None:
         pytest.fail("there is no libsofthsm2.so. Type: apt-get install --yes softhsm2", pytrace=False)
@@ -61,8 +95,7 @@ def soft_hsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, require_program: R
     conf = home / "softhsm2.conf"
     conf.write_text(f"directories.tokendir = {home / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n")
     monkeypatch.setenv("SOFTHSM2_CONF", str(conf))
-    label = ["--label", TOKEN, "--so-pin", "so-pin-4711", "--pin", PIN]
-    subprocess.run([util, "--init-token", "--free", *label], check=True, capture_output=True)
+    init_token(TOKEN)
     pin_file = home / "pin"
     pin_file.write_text(f"{PIN}\n")
     pin_file.chmod(0o600)
@@ -71,11 +104,18 @@ def soft_hsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, require_program: R
     _end(module)
 
 
+def init_token(label: str) -> None:
+    """Initialise another token, as the environment says where."""
+    words = ["--label", label, "--so-pin", "so-pin-4711", "--pin", PIN]
+    subprocess.run(["softhsm2-util", "--init-token", "--free", *words], check=True, capture_output=True)
+
+
 def _begin_anew(module: Path) -> None:
     """Make the module read its configuration, also in a process that had another token before."""
     import pkcs11
 
     pkcs11.lib(str(module)).reinitialize()
+    pkcs11_login.end_life(str(module))  # what was opened for another test
 
 
 def _end(module: Path) -> None:

@@ -2,16 +2,13 @@
 
 Rules of this file:
 - AES-GCM runs in the token. The key is sensitive and not extractable, and one that is not is refused.
-- A login belongs to the process, not to an object, and no module promises to survive a fork: one caller at a
-  time speaks to tokens, and a forked child begins anew.
-- A PIN that was refused is not tried again by this process: tokens lock after a few. It is read from a private
-  file, and neither logged nor kept in any message.
+- The session is that of the process (`pkcs11_login`), and one caller at a time speaks to tokens.
+- The PIN is read from a private file, and neither logged nor kept in any message.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -23,6 +20,7 @@ from bonafide.errors import ConfigurationError, VerificationFailed
 from bonafide.reasons import configuration as reasons
 from bonafide.reasons import store as store_reasons
 from bonafide.stores import private_files
+from bonafide.stores.sealing_keys import pkcs11_login
 from bonafide.stores.sealing_keys.sealed_form import KEY_OCTETS, NONCE_OCTETS, Form, additional_data, join, split
 
 if TYPE_CHECKING:
@@ -35,14 +33,6 @@ _ATTEMPTS: Final = 4
 _PAUSE_S: Final = 0.05
 """SoftHSM shows no token at all to a process that looks while another writes its files."""
 
-_REFUSED_LOGIN: Final = (
-    pkcs11.PinExpired,
-    pkcs11.PinIncorrect,
-    pkcs11.PinInvalid,
-    pkcs11.PinLenRange,
-    pkcs11.PinLocked,
-    pkcs11.UserPinNotInitialized,
-)
 _MADE: Final[dict[Any, Any]] = {
     Attribute.TOKEN: True,
     Attribute.PRIVATE: True,
@@ -53,10 +43,6 @@ _MADE: Final[dict[Any, Any]] = {
     Attribute.WRAP: False,
     Attribute.UNWRAP: False,
 }
-_TURN: Final = threading.Lock()
-_BEGUN: Final[dict[str, int]] = {}  # which process a module was begun in; 0 has it begin anew
-
-os.register_at_fork(after_in_child=_TURN._at_fork_reinit)  # type: ignore[attr-defined]  # noqa: SLF001 - as logging does
 
 
 class Pkcs11SealingKey:
@@ -72,15 +58,12 @@ class Pkcs11SealingKey:
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         """Name the module (a shared library), token, key and the file of the user's PIN; nothing is opened yet."""
-        self._module = str(module)
+        self._login = pkcs11_login.at(str(module), token)
         self._token = token
         self._label = label
         self._pin_file = pin_file
         self._random = random
-        self._session: Any = None
-        self._key: Any = None
-        self._pid = 0
-        self._wrong_pin: str | None = None
+        self._session: Any = None  # that of the process, once our PIN was read
 
     @property
     def name(self) -> str:
@@ -133,33 +116,32 @@ class Pkcs11SealingKey:
         (`store.sealing_key_unavailable`).
         """
         failure = ""
-        with _TURN:
+        with pkcs11_login.TURN:
             for attempt in range(attempts):
                 time.sleep(attempt * _PAUSE_S)
                 try:
                     return act()
-                except ConfigurationError:
-                    self._forget()
-                    raise
                 except pkcs11.PKCS11Error as error:
-                    self._forget()
+                    self._login.end()
                     failure = type(error).__name__
         raise VerificationFailed(store_reasons.SEALING_KEY_UNAVAILABLE, f"{self.name}: {failure}")
 
     def _found(self) -> Any:
-        if self._key is None or self._pid != os.getpid():
-            self._key = None  # a parent's session is not ours to close
-            self._session, self._pid = self._log_in(), os.getpid()
-            keys = self._of_label()
+        if not self._login.stands(self._session):
+            self._session = self._login.begin(self._pin())
+        key = self._login.keys.get(self._label)
+        if key is None:
+            keys = self._of_label(self._session)
             if len(keys) != 1:
                 raise _unusable(self.name, f"{len(keys)} keys of that label, not one")
-            self._require_kept(keys[0])
-            self._key = keys[0]
-        return self._key
+            key = keys[0]
+            self._require_kept(key)
+            self._login.keys[self._label] = key
+        return key
 
-    def _of_label(self) -> list[Any]:
+    def _of_label(self, session: Any) -> list[Any]:
         wanted = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.LABEL: self._label}
-        return list(self._session.get_objects(wanted))
+        return list(session.get_objects(wanted))
 
     def _require_kept(self, key: Any) -> None:
         kind, octets = key[Attribute.KEY_TYPE], key[Attribute.VALUE_LEN]
@@ -169,32 +151,16 @@ class Pkcs11SealingKey:
             raise _unusable(self.name, "the token would hand the key out")
 
     def _generate(self) -> bool:
-        self._forget()
-        self._session, self._pid = self._log_in(writing=True), os.getpid()
+        self._login.begin(self._pin())
+        session = self._login.writing()
         try:
-            if self._of_label():
+            if self._of_label(session):
                 return False
-            self._session.generate_key(KeyType.AES, KEY_OCTETS * 8, label=self._label, template=_MADE)
+            session.generate_key(KeyType.AES, KEY_OCTETS * 8, label=self._label, template=_MADE)
             return True
         finally:
-            self._forget()
-
-    def _log_in(self, *, writing: bool = False) -> Any:
-        try:
-            token = _library(self._module).get_token(token_label=self._token)
-        except pkcs11.NoSuchToken:
-            _BEGUN[self._module] = 0  # many modules look for tokens only when they begin
-            raise
-        pin = self._pin()
-        if pin == self._wrong_pin:
-            raise _unusable(self.name, "the token refused this PIN before; it is not tried again")
-        try:
-            return token.open(rw=writing, user_pin=pin)
-        except pkcs11.UserAlreadyLoggedIn:
-            return token.open(rw=writing)  # by another key of this process
-        except _REFUSED_LOGIN as error:
-            self._wrong_pin = pin
-            raise _unusable(self.name, f"the token refused the PIN: {type(error).__name__}") from None
+            with suppress(pkcs11.PKCS11Error):
+                session.close()
 
     def _pin(self) -> str:
         try:
@@ -206,26 +172,6 @@ class Pkcs11SealingKey:
             raise _unusable(self.name, f"{self._pin_file}: no PIN")
         return pin
 
-    def _forget(self) -> None:
-        session, self._session, self._key = self._session, None, None
-        if session is not None and self._pid == os.getpid():
-            with suppress(pkcs11.PKCS11Error):
-                session.close()
-
 
 def _unusable(name: str, what: str) -> ConfigurationError:
     return ConfigurationError(reasons.SEALING_KEY_UNUSABLE, f"{name}: {what}")
-
-
-def _library(path: str) -> Any:
-    """Return the module, begun in this process. Raises `ConfigurationError` (`configuration.sealing_key_unusable`)."""
-    pid = os.getpid()
-    try:
-        library = pkcs11.lib(path)
-        if _BEGUN.setdefault(path, pid) != pid:
-            library.reinitialize()
-            _BEGUN[path] = pid
-    except pkcs11.PKCS11Error as error:
-        detail = f"{path}: not a PKCS#11 module that can be begun: {type(error).__name__}"
-        raise ConfigurationError(reasons.SEALING_KEY_UNUSABLE, detail) from None
-    return library
