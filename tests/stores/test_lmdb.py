@@ -273,6 +273,14 @@ def test_a_store_does_not_start_where_others_may_write(directory: Path) -> None:
     _refused(caught, reasons.DIRECTORY_UNSAFE)
 
 
+@pytest.mark.parametrize("place", ["/proc/nothing/replay", "file/replay"])
+def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError) as caught:
+        LmdbReplayStore(tmp_path / place)
+    _refused(caught, reasons.DIRECTORY_UNSAFE)
+
+
 def test_a_store_does_not_start_where_no_boot_is_known(directory: Path) -> None:
     def unknown() -> str:
         raise ConfigurationError(reasons.BOOT_UNKNOWN)

@@ -64,6 +64,7 @@ import lmdb
 from bonafide.errors import ConfigurationError
 from bonafide.ports import REPLAY_HORIZON_S, FirstUse, Scope
 from bonafide.reasons import configuration as reasons
+from bonafide.reasons import store as store_reasons
 from bonafide.stores import _directory as directories
 from bonafide.stores._fence import fence, require_use
 
@@ -109,7 +110,7 @@ class LmdbReplayStore:
     ) -> None:
         """Make the directory where it is missing (mode 0700), and refuse a place that is not safe. Opens nothing.
 
-        Raises `ConfigurationError`: `store.directory_unsafe`, `store.boot_unknown`,
+        Raises `ConfigurationError`: `store.directory_unsafe` (also where it cannot be made), `store.boot_unknown`,
         `configuration.store_filesystem`, `configuration.setting_malformed` (fewer than 1 MiB).
         """
         if max_bytes < MIN_BYTES:
@@ -326,9 +327,12 @@ def _environment(
     directory: Path, max_bytes: int, boot_id: Callable[[], str], file_systems: frozenset[str]
 ) -> _Environment:
     """Return this process's environment for the directory: LMDB must not have a file open twice."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    directory = directory.resolve()
-    directories.require_directory(directory, file_systems=file_systems)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory = directory.resolve()
+        directories.require_directory(directory, file_systems=file_systems)
+    except OSError as error:
+        raise ConfigurationError(store_reasons.DIRECTORY_UNSAFE, f"{directory}: {error.strerror}") from None
     with _environments_lock:
         known = _ENVIRONMENTS.get((directory, boot_id))
         if known is None:
