@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bonafide.stores.lmdb import LmdbReplayStore
 from tests import gate_world
 from tests.gate.test_gate import lines, refused
 from tests.gate.world import ROUTES, Connection, RunningGate, asked, fresh
@@ -93,15 +95,111 @@ def test_a_reload_changes_the_rules_and_loses_no_request(make: Making) -> None:
     assert stream.statuses[204] > 10
 
 
-def test_a_file_that_is_not_good_changes_nothing(make: Making) -> None:
+def stands(gate: RunningGate, why: str) -> None:
+    """Reload, and see that the new file is refused for this reason and that the same workers go on as before."""
+    before = workers(gate)
+    gate.send(signal.SIGHUP)
+    said = eventually(lambda: [line["message"] for line in lines(gate) if "the old one stands" in line["message"]])
+    assert why in said[-1]
+    assert gate.ask(asked(fresh())).status == 204
+    assert workers(gate) == before
+    assert gate.stop() == 0
+
+
+def test_a_route_table_that_is_not_good_changes_nothing(make: Making) -> None:
     gate = make()
     gate.start()
     (gate.home / "routes.toml").write_text("[[route]]\nmatch = 1\n")
-    before = workers(gate)
+    stands(gate, "a rule is a table")
+
+
+def test_a_key_that_is_gone_changes_nothing(make: Making) -> None:
+    """Workers that were replaced nevertheless, by the old file, could not start either."""
+    gate = make()
+    gate.start()
+    (gate.home / "gate.key").unlink()
+    stands(gate, "gate.key")
+
+
+def test_counters_that_do_not_exist_change_nothing(make: Making) -> None:
+    gate = make()
+    gate.start()
+    gate.extra = '[limits]\nstore = "foo://x"'
+    gate.write()
+    stands(gate, "[limits] store")
+
+
+@pytest.mark.parametrize("store", ["memory:", "lmdb:/proc/x/replay", "redis://127.0.0.1:1"])
+def test_a_replay_store_changes_with_a_restart(make: Making, store: str) -> None:
+    gate = make()
+    gate.start()
+    gate.write(replay_store=f'"{store}"')
+    stands(gate, "replay_store changes with a restart")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("workers", "1"), ("hosts", "3"), ("listen", '"127.0.0.1:1"'), ("state_dir", '"elsewhere"')],
+)
+def test_what_says_who_asks_which_store_changes_with_a_restart(make: Making, key: str, value: str) -> None:
+    gate = make(workers=2)
+    gate.start()
+    gate.write(**{key: value, "replay_store": f'"lmdb:{gate.home}/state/replay"'})
+    (gate.home / "elsewhere").mkdir(mode=0o700)
+    stands(gate, f"{key} changes with a restart")
+
+
+def test_one_worker_and_memory_do_not_replace_two_and_a_store_for_both(make: Making) -> None:
+    """Two processes go on where the file speaks of one: each would admit what the other has seen."""
+    gate = make(workers=2)
+    gate.start()
+    used = [asked(fresh()) for _ in range(5)]
+    assert [gate.ask(each).status for each in used] == [204] * 5
+    gate.write(workers="1", replay_store='"memory:"')
     gate.send(signal.SIGHUP)
     eventually(lambda: [line for line in lines(gate) if "the old one stands" in line["message"]])
-    eventually(lambda: not set(before) & set(workers(gate)) and workers(gate))
+    used += [asked(fresh()) for _ in range(5)]
+    assert Counter(gate.ask(each).status for each in used * 4) == {204: 5, 401: 35}
+
+
+def test_a_proof_that_was_used_is_not_admitted_again_by_another_store(make: Making) -> None:
+    """The other one is older than the proof, and would vouch for it."""
+    gate = make(workers=2)
+    gate.start()
+    used = asked(fresh())
+    assert gate.ask(used).status == 204
+    other = gate.home / "state" / "other"
+    store = LmdbReplayStore(other)
+    store.remember(os.urandom(32), created=int(time.time()) - 60, now=time.time() - 60)
+    store.close()
+    gate.write(replay_store=f'"lmdb:{other}"')
+    gate.send(signal.SIGHUP)
+    eventually(lambda: [line for line in lines(gate) if "the old one stands" in line["message"]])
+    refused(gate, used, "proof.replayed")
+
+
+def test_a_second_gate_leaves_a_living_one_alone(make: Making) -> None:
+    gate = make()
+    gate.start()
+    began = subprocess.run([*gate.command], capture_output=True, text=True, timeout=30, check=False)
+    assert began.returncode == 1
+    assert "another gate is running" in began.stderr
     assert gate.ask(asked(fresh())).status == 204
+    assert "bonafide_gate_requests_total" in gate.get("/metrics").fields["body"]
+
+
+def test_a_worker_that_dies_again_and_again_is_replaced_each_time(make: Making) -> None:
+    gate = make(workers=2)
+    gate.start()
+    known = set(workers(gate))
+    victim, other = known
+    for _ in range(3):
+        os.kill(victim, signal.SIGKILL)
+        (victim,) = eventually(lambda: set(workers(gate)) - known)
+        known.add(victim)
+    assert other in workers(gate)
+    eventually(lambda: gate.ask(asked(fresh())).status == 204)
+    assert gate.stop() == 0
 
 
 def test_a_worker_that_is_killed_is_replaced_and_remembers_what_was_used(make: Making) -> None:

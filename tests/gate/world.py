@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import secrets
 import signal
 import socket
@@ -48,6 +49,9 @@ max_body = "1KiB"
 [[route]]
 match = "/api/**"
 """
+
+_SERVES: Final = re.compile(r'"Started (worker-\d+) runtime-1"')
+"""The last of the two lines that a worker logs when it starts."""
 
 FIELDS: Final = {"upgrade": "Originalupgrade", "trailer": "Originaltrailer", "content-length": "Originallength"}
 
@@ -101,7 +105,7 @@ class RunningGate:
     routes: str = ROUTES
     service: Service = field(init=False)
     _process: subprocess.Popen[bytes] | None = None
-    _started_before: int = 0
+    _log_began: int = 0
 
     def __post_init__(self) -> None:
         """Write the files, and start the service."""
@@ -126,6 +130,11 @@ class RunningGate:
     def log(self) -> Path:
         """What it said."""
         return self.home / "gate.log"
+
+    @property
+    def command(self) -> list[str]:
+        """What starts it."""
+        return [str(Path(sys.executable).with_name("bonafide")), "gate", "--config", str(self.file)]
 
     @property
     def admission_key(self) -> bytes:
@@ -160,10 +169,9 @@ class RunningGate:
         store = LmdbReplayStore(self.home / "state" / "replay")
         store.remember(os.urandom(32), created=int(time.time()) - 60, now=time.time() - 60)
         store.close()
-        self._started_before = self.log.read_text().count('"Started worker-') if self.log.exists() else 0
-        command = [str(Path(sys.executable).with_name("bonafide")), "gate", "--config", str(self.file)]
+        self._log_began = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(self.command, stdout=log, stderr=log, start_new_session=True)
         ends = time.monotonic() + START_S
         while time.monotonic() < ends:
             if self._process.poll() is not None:
@@ -179,8 +187,8 @@ class RunningGate:
 
     def _all_started(self) -> bool:
         """Tell whether every worker serves: granian loses what is signalled to one that does not yet."""
-        mine = [line for line in self.log.read_text().splitlines() if '"Started worker-' in line]
-        return len(mine) - self._started_before >= self.workers
+        said = self.log.read_bytes()[self._log_began :].decode()
+        return len(set(_SERVES.findall(said))) >= self.workers
 
     @property
     def pid(self) -> int:
