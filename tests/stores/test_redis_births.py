@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import RequireProgram
 
-RECORD = re.compile(rb"bonafide-epoch-1 [0-9a-f]{32} [0-9a-f]{40}:[0-9a-f]{40} [0-9]{16} [0-9]{16}")
+RECORD = re.compile(rb"bonafide-epoch-1 [0-9a-f]{32} [0-9a-f]{40}:[0-9a-f]{40}:[0-9]+ [0-9]{16} [0-9]{16}")
 
 
 @pytest.fixture(scope="module")
@@ -175,13 +175,28 @@ def _change_run_id(server: RedisServer) -> None:
 
 def _change_replication_id(server: RedisServer) -> None:
     record = server.command("GET", "bf:epoch").split(b" ")
-    record[2] = record[2][:41] + b"0" * 40
+    record[2] = record[2][:41] + b"0" * 40 + record[2][81:]
+    server.command("SET", "bf:epoch", b" ".join(record))
+
+
+def _forget_the_count(server: RedisServer) -> None:
+    """What a version before this one wrote, which did not look whether anything was evicted."""
+    record = server.command("GET", "bf:epoch").split(b" ")
+    record[2] = record[2][:81]
     server.command("SET", "bf:epoch", b" ".join(record))
 
 
 @pytest.mark.parametrize(
     "lose",
-    [_restart, _flush_all, _flush_database, _delete_record, _change_run_id, _change_replication_id],
+    [
+        _restart,
+        _flush_all,
+        _flush_database,
+        _delete_record,
+        _change_run_id,
+        _change_replication_id,
+        _forget_the_count,
+    ],
 )
 def test_what_may_be_forgotten_is_fenced_until_eight_seconds_after_the_birth(
     server: RedisServer, store: RedisReplayStore, lose: Callable[[RedisServer], Any]

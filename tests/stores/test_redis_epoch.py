@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bonafide.stores.redis.epoch import Epoch, NotOurs, head, microseconds, parse
 
-SERVER = b"0" * 40 + b":" + b"1" * 40
+SERVER = b"0" * 40 + b":" + b"1" * 40 + b":0"
 NUMBER = b"a" * 32
 BIRTH, NEWEST = 1_764_000_000, 1_764_001_000
 RAW = b"bonafide-epoch-1 %b %b %d000000 %d000000" % (NUMBER, SERVER, BIRTH, NEWEST)
@@ -31,6 +31,13 @@ def test_a_record_is_read_as_it_was_written() -> None:
     assert epoch.head() == head(NUMBER, SERVER) == RAW[: len(epoch.head())]
 
 
+def test_a_record_without_a_count_of_evicted_keys_is_of_a_server_that_nobody_is() -> None:
+    """An earlier version wrote it. It is replaced by a birth, and not refused."""
+    epoch = parse(RAW.replace(b":0 ", b" "))
+    assert epoch is not None
+    assert epoch.server == SERVER.removesuffix(b":0")
+
+
 @pytest.mark.parametrize("raw", [None, b""])
 def test_nothing_is_no_record(raw: object) -> None:
     assert parse(raw) is None
@@ -48,6 +55,10 @@ def test_nothing_is_no_record(raw: object) -> None:
         RAW.replace(b"a" * 32, b"a" * 31),
         RAW.replace(b"a" * 32, b"A" * 32),
         RAW.replace(b":", b" "),
+        RAW.replace(b":0 ", b": "),
+        RAW.replace(b":0 ", b":x "),
+        RAW.replace(b":0 ", b":%b " % (b"0" * 21)),
+        RAW.replace(b":0 ", b":0:0 "),
         RAW.replace(b"1" * 40, b"1" * 39),
         RAW.replace(b"17", b"-17", 1),
         RAW.replace(b" ", b"  "),

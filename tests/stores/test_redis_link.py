@@ -11,7 +11,7 @@ from redis.exceptions import TimeoutError as Silent
 
 from bonafide.errors import ConfigurationError
 from bonafide.reasons import store as reasons
-from bonafide.stores.redis.link import LOOK_EVERY_S, Link, looked
+from bonafide.stores.redis.link import LOOK_EVERY_S, Link
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 RUN, REPLICATION = "a" * 40, "b" * 40
 SERVER = f"# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nrun_id:{RUN}\r\n".encode()
 MEMORY = b"# Memory\r\nmaxmemory_policy:noeviction\r\n"
+STATS = b"# Stats\r\nevicted_keys:0\r\nevicted_clients:9\r\n"
 MASTER = f"# Replication\r\nrole:master\r\nmaster_replid:{REPLICATION}\r\n".encode()
 
 
@@ -59,9 +60,14 @@ def soon() -> float:
 
 
 def linked(
-    server: object = SERVER, memory: object = MEMORY, replication: object = MASTER, *, named: object = b"OK"
+    server: object = SERVER,
+    memory: object = MEMORY,
+    stats: object = STATS,
+    replication: object = MASTER,
+    *,
+    named: object = b"OK",
 ) -> tuple[Link, ScriptedWire]:
-    wire = ScriptedWire(named, server, memory, replication)
+    wire = ScriptedWire(named, server, memory, stats, replication)
     return Link(wire, cluster=False, deadline=soon()), wire
 
 
@@ -73,7 +79,7 @@ def refusal(**answers: object) -> tuple[object, str]:
 
 def test_a_link_knows_where_it_leads() -> None:
     link, _ = linked()
-    assert link.server == f"{RUN}:{REPLICATION}".encode()
+    assert link.server == f"{RUN}:{REPLICATION}:0".encode()
     assert not link.look_due(time.monotonic())
     assert link.look_due(time.monotonic() + LOOK_EVERY_S + 0.1)
 
@@ -99,21 +105,44 @@ def test_a_policy_that_is_not_told_is_not_good(memory: object) -> None:
     assert refusal(memory=memory) == (reasons.EVICTS, "maxmemory-policy is unknown")
 
 
+@pytest.mark.parametrize("stats", [b"", b"evicted_clients:1", b"evicted_keys:", b"evicted_keys:-1", None])
+def test_a_server_that_does_not_say_how_many_keys_it_evicted_is_not_good(stats: object) -> None:
+    assert refusal(stats=stats) == (reasons.EVICTS, "the server does not say how many keys it evicted")
+
+
 @pytest.mark.parametrize("replication", [b"", MASTER.replace(b"role:master", b"role:slave"), None])
 def test_who_does_not_say_that_it_is_a_master_is_none(replication: object) -> None:
     assert refusal(replication=replication) == (reasons.SERVER_UNSUITED, "the server is a replica")
 
 
-@pytest.mark.parametrize("which", ["server", "memory", "replication"])
+@pytest.mark.parametrize("which", ["server", "memory", "stats", "replication"])
 def test_a_question_that_is_refused_is_no_answer(which: str) -> None:
     with pytest.raises(ResponseError):
         linked(**{which: NoPermissionError("no")})
 
 
-def test_a_look_that_is_refused_is_no_answer_either() -> None:
+@pytest.mark.parametrize("which", range(3))
+def test_a_look_that_is_refused_is_no_answer_either(which: int) -> None:
+    link, _ = linked()
+    look: list[object] = [MEMORY, STATS, MASTER]
+    look[which] = NoPermissionError("no")
     with pytest.raises(NoPermissionError):
-        looked(NoPermissionError("no"))
-    assert looked(b"role:master\r\n") == {"role": "master"}
+        link.identify(look)
+
+
+def test_a_look_at_a_server_that_became_a_cache_is_refused() -> None:
+    link, _ = linked()
+    with pytest.raises(ConfigurationError) as caught:
+        link.identify([MEMORY.replace(b"noeviction", b"volatile-ttl"), STATS, MASTER])
+    assert (caught.value.reason, caught.value.detail) == (reasons.EVICTS, "maxmemory-policy is volatile-ttl")
+
+
+def test_a_server_that_evicted_keys_is_another_server() -> None:
+    link, _ = linked()
+    before = link.server
+    link.identify([MEMORY, STATS.replace(b"keys:0", b"keys:1"), MASTER])
+    assert link.server != before
+    assert linked(stats=STATS.replace(b"keys:0", b"keys:1"))[0].server == link.server
 
 
 def test_another_replication_id_is_another_server() -> None:
@@ -121,7 +150,7 @@ def test_another_replication_id_is_another_server() -> None:
     before = link.server
     link._looked_at -= LOOK_EVERY_S + 1
     assert link.look_due(time.monotonic())
-    link.identify({"role": "master", "master_replid": "c" * 40})
+    link.identify([MEMORY, STATS, MASTER.replace(b"b" * 40, b"c" * 40)])
     assert link.server != before
     assert not link.look_due(time.monotonic())
 

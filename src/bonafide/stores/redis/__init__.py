@@ -1,9 +1,9 @@
 """The replay store of several hosts: one Redis, one behind Sentinels, or a cluster.
 
 A use is one round trip of three commands: `SET key 1 NX PXAT …`, `GET record`, `TIME`. The record
-(`epoch`) says on which server (run id and replication id) this bucket of keys was born, when, and the newest
-time that was seen. Nothing is admitted unless the record was there *after* the use, names the server that the
-connection leads to, and does not fence the proof.
+(`epoch`) says on which server (run id, replication id, count of evicted keys) this bucket of keys was born, when, and
+the newest time that was seen. Nothing is admitted unless the record was there *after* the use, names the server
+that the connection leads to, and does not fence the proof.
 
 Why nothing is admitted twice. A first use that is asked for again is either still in Redis, and then `NX` says so,
 or it has gone in one of these ways, and then it is fenced:
@@ -18,8 +18,11 @@ or it has gone in one of these ways, and then it is fenced:
   with the keys, for it lies in the same slot, or it names another run id. The use comes before the `GET` in the
   same connection, so a loss between the two shows; a loss before the two shows as well, unless a new birth is on
   record already, and that fences.
-- *Failed over* before it was passed on. A new connection reads run id and replication id, a kept one reads the
-  replication id again whenever it is used after more than a second; any change is a new birth.
+- *Failed over* before it was passed on. A new connection reads run id and replication id, a kept one looks
+  again, in the same round trip, whenever it is used after more than a second; any change is a new birth.
+- *Evicted*. `maxmemory-policy` must be `noeviction`; the same look reads it, for it can be changed under a running
+  gate. It reads how many keys the server ever evicted as well, which is part of who the server is: one that
+  was a cache for a while is born again, for those who saw it and for those who connect after it was set back.
 - *Recorded by another server*, an old master that does not know yet. It is asked only while others name it
   (`masters`).
 
@@ -31,8 +34,8 @@ place of the one that was seen (compare and set).
 
 Failures. A use is never repeated: one whose answer was lost may be on record, and would refuse itself. A silent server
 costs one timeout for those who wait; after it everybody is told at once, and one caller at a time finds out, every
-0.2 s, whether it answers. `maxmemory-policy` must be `noeviction`: it is read with every connection. Rights that a
-user needs: `+set +get +time +info +eval +select +client|setname ~bf*`, and `+cluster|slots +cluster|myid` in a cluster.
+0.2 s, whether it answers. Rights that a user needs: `+set +get +time +info +eval +select +client|setname ~bf*`, and
+`+cluster|slots +cluster|myid` in a cluster.
 
 Measured beside it, in us of this process's CPU for one first use over loopback, redis-py 8.1 with hiredis, where
 one P-256 verification is 44: commands on a connection (as here) 31 to 38, by a unix socket the same or less,
@@ -42,9 +45,11 @@ does the same. A live proof takes 129 octets of Redis's memory.
 Not claimed: anything against who may write to Redis, or about keys moved by hand (SWAPDB, RESTORE). A Redis host
 whose clock jumps more than 270 s ahead and back, both within a minute and without a single use in between on any gate.
 Sentinels that learn of a change later than two seconds after it. One address whose server is replaced behind it
-while the old one sleeps and wakes: that wants Sentinels or a cluster. Names are looked up by the system, whose
-timeouts are its own: addresses in numbers are not. A master without replicas drops its backlog after an hour
-(`repl-backlog-ttl`) and takes another replication id: eight seconds of fences for no loss.
+while the old one sleeps and wakes: that wants Sentinels or a cluster. What a server evicts and is asked for again
+within a second of the connection's last look; what it evicted, where `CONFIG RESETSTAT` takes the count back before
+a gate looks. Names are looked up by the system, whose timeouts are its own: addresses in numbers are not. A master
+without replicas drops its backlog after an hour (`repl-backlog-ttl`) and takes another replication id: eight seconds
+of fences for no loss.
 """
 
 from __future__ import annotations

@@ -47,9 +47,11 @@ Read by the caller, the time could be old when the record is written: what was u
 since, would not be fenced."""
 
 _FORM: Final = re.compile(
-    rb"bonafide-epoch-1 (?P<id>[0-9a-f]{32}) (?P<server>[0-9a-z]{1,64}:[0-9a-f]{40})"
+    rb"bonafide-epoch-1 (?P<id>[0-9a-f]{32}) (?P<server>[0-9a-z]{1,64}:[0-9a-f]{40}(?::[0-9]{1,20})?)"
     rb" (?P<birth>[0-9]{1,17}) (?P<newest>[0-9]{1,17})"
 )
+"""Without the count of evicted keys, a record is of a version that did not look; no server goes by such a name."""
+
 _MICROSECONDS: Final = 1_000_000
 
 
@@ -59,7 +61,7 @@ class NotOurs(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """One bucket's record. `server` is the pair of run id and replication id under which it was made."""
+    """One bucket's record. `server` is whom it was made on: run id, replication id, count of evicted keys."""
 
     raw: bytes
     number: bytes

@@ -6,6 +6,7 @@ be refused as replayed. So it is refused as unavailable, and the app signs anew.
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -23,22 +24,27 @@ if TYPE_CHECKING:
 
 CLIENT_NAME: Final = "bonafide"
 LOOK_EVERY_S: Final = 1.0
-"""A connection reads the replication id again when it is used after so long; longer ago, it may be another's."""
+"""A connection looks again when it is used after so long: the server may be another's by then, or a cache."""
 
 _OLDEST: Final = (6, 2)
 """`SET … PXAT` came with Redis 6.2."""
 
-_GREETING: Final[tuple[Command, ...]] = (
-    ("CLIENT", "SETNAME", CLIENT_NAME),
-    ("INFO", "server"),
-    ("INFO", "memory"),
-    ("INFO", "replication"),
-)
-LOOK: Final[Command] = ("INFO", "replication")
+LOOK: Final[tuple[Command, ...]] = (("INFO", "memory"), ("INFO", "stats"), ("INFO", "replication"))
+"""What may change under a connection. The policy comes before the count: what is evicted between the two is counted.
+
+Three commands, because Redis 6.2 takes one section at a time."""
+
+_GREETING: Final[tuple[Command, ...]] = (("CLIENT", "SETNAME", CLIENT_NAME), ("INFO", "server"), *LOOK)
+
+_COUNT: Final = re.compile(r"[0-9]{1,20}")
 
 
 class Link:
-    """A connection, and which server it leads to: `server` is its run id and its replication id."""
+    """A connection, and which server it leads to.
+
+    `server` is its run id, its replication id, and how many keys it has evicted: one that threw keys away is not
+    the one that took them, also after its policy was set back.
+    """
 
     def __init__(self, connection: Wire, *, cluster: bool, deadline: float) -> None:
         """Read who answers. Nothing is asked of a server that could not keep its word.
@@ -48,15 +54,12 @@ class Link:
         self._connection: Final = connection
         self._looked_at = time.monotonic()
         self._used_at = self._looked_at
-        _, *answers = self.ask(self.pack(_GREETING), len(_GREETING), deadline)
-        for answer in answers:
-            if isinstance(answer, ResponseError):
-                raise answer
-        server, memory, replication = (_info(answer) for answer in answers)
-        _require_suited(server, memory, cluster=cluster)
+        _, about, *look = self.ask(self.pack(_GREETING), len(_GREETING), deadline)
+        server = _info(about)
+        _require_suited(server, cluster=cluster)
         self._run_id = server.get("run_id", "")
         self.server = b""
-        self.identify(replication)
+        self.identify(look)
 
     def pack(self, commands: Sequence[Command]) -> bytes:
         """Spell commands for the wire."""
@@ -85,17 +88,25 @@ class Link:
         return answers
 
     def look_due(self, now: float) -> bool:
-        """Tell whether the replication id must be read again with this use, at `now` on the monotonic clock."""
+        """Tell whether `LOOK` must be asked with this use, at `now` on the monotonic clock."""
         return now - self._looked_at > LOOK_EVERY_S
 
-    def identify(self, replication: dict[str, str]) -> None:
-        """Take who the server is from its answer to `LOOK`.
+    def identify(self, look: Sequence[object]) -> None:
+        """Take who the server is, and that it is no cache, from its answers to `LOOK`.
 
-        Raises `ConfigurationError` (`store.server_unsuited`) where it is no master.
+        Raises a refusal, and `ConfigurationError`: `store.evicts` where it may throw keys away or does not say how many
+        it threw away, `store.server_unsuited` where it is no master.
         """
+        memory, stats, replication = (_info(answer) for answer in look)
+        policy = memory.get("maxmemory_policy", "unknown")
+        if policy != "noeviction":  # also where no limit is set: one can be, while gates run
+            raise ConfigurationError(reasons.EVICTS, f"maxmemory-policy is {policy}")
+        evicted = stats.get("evicted_keys", "")
+        if not _COUNT.fullmatch(evicted):
+            raise ConfigurationError(reasons.EVICTS, "the server does not say how many keys it evicted")
         if replication.get("role") != "master":
             raise ConfigurationError(reasons.SERVER_UNSUITED, "the server is a replica")
-        self.server = f"{self._run_id}:{replication.get('master_replid', '')}".encode()
+        self.server = f"{self._run_id}:{replication.get('master_replid', '')}:{evicted}".encode()
         self._looked_at = time.monotonic()
 
     def is_stale(self, now: float) -> bool:
@@ -113,23 +124,16 @@ class Link:
         self._connection.disconnect()
 
 
-def looked(answer: object) -> dict[str, str]:
-    """Read the answer to `LOOK`. Raises a refusal."""
+def _info(answer: object) -> dict[str, str]:
+    """Read a section of INFO. Raises a refusal."""
     if isinstance(answer, ResponseError):
         raise answer
-    return _info(answer)
-
-
-def _info(answer: object) -> dict[str, str]:
     text = answer.decode("utf-8", errors="replace") if isinstance(answer, bytes) else ""
     pairs = (line.partition(":") for line in text.splitlines() if not line.startswith("#"))
     return {name: value for name, _, value in pairs}
 
 
-def _require_suited(server: dict[str, str], memory: dict[str, str], *, cluster: bool) -> None:
-    policy = memory.get("maxmemory_policy", "unknown")
-    if policy != "noeviction":  # also where no limit is set: one can be, while gates run
-        raise ConfigurationError(reasons.EVICTS, f"maxmemory-policy is {policy}")
+def _require_suited(server: dict[str, str], *, cluster: bool) -> None:
     if (server.get("redis_mode") == "cluster") is not cluster:
         detail = "the server is no node of a cluster" if cluster else "the server is a node of a cluster"
         raise ConfigurationError(reasons.SERVER_UNSUITED, detail)

@@ -14,7 +14,7 @@ from redis.exceptions import TimeoutError as Silent
 
 from bonafide.ports import REPLAY_HORIZON_S, FirstUse
 from bonafide.stores.redis import epoch as epochs
-from bonafide.stores.redis.link import LOOK, Link, looked
+from bonafide.stores.redis.link import LOOK, Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -151,11 +151,13 @@ class Server:
             horizon = (created + REPLAY_HORIZON_S) * 1000
             commands.append(("SET", bucket.prefix + key, b"1", "NX", "PXAT", horizon))
         commands += [("GET", bucket.epoch_key), ("TIME",)]
+        asked = len(commands)
         if link.look_due(time.monotonic()):
-            commands.append(LOOK)
+            commands += LOOK
         answers = _granted(link.ask(link.pack(commands), len(commands), deadline))
-        if commands[-1] is LOOK:
-            link.identify(looked(answers.pop()))
+        if len(commands) > asked:
+            link.identify(answers[asked:])
+            del answers[asked:]
         clock = self._read_clock(answers.pop(), now)
         epoch = self._remember(bucket, answers.pop())
         if abs(clock - now) > self._apart:
@@ -201,9 +203,10 @@ class Server:
         A gate whose clock is off leaves births to others.
         """
         buckets = self._buckets()
-        commands: list[Command] = [("GET", bucket.epoch_key) for bucket in buckets]
-        *raws, clock, look = link.ask(link.pack([*commands, ("TIME",), LOOK]), len(commands) + 2, deadline)
-        link.identify(looked(look))
+        commands: list[Command] = [*(("GET", bucket.epoch_key) for bucket in buckets), ("TIME",), *LOOK]
+        answers = link.ask(link.pack(commands), len(commands), deadline)
+        raws, (clock, *look) = answers[: len(buckets)], answers[len(buckets) :]
+        link.identify(look)
         (clock,) = _granted([clock])
         time_there = self._read_clock(clock, now)
         if abs(time_there - now) > self._apart:
