@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from bonafide.cli import home_options
@@ -60,6 +61,8 @@ def _run(name: str, words: Sequence[str]) -> int:
     from django.core.management import get_commands, load_command_class  # noqa: PLC0415 - an extra
     from django.db import Error as DatabaseError  # noqa: PLC0415 - likewise
 
+    from bonafide.django.service import first_start  # noqa: PLC0415 - likewise
+
     if name == MANAGE:
         if not rest or rest[0] not in get_commands():
             raise Stop(EXIT_MISUSE, f"which command? One of {', '.join(sorted(get_commands()))}")
@@ -68,8 +71,11 @@ def _run(name: str, words: Sequence[str]) -> int:
         managed, shown = COMMANDS[name][0], name
     command = load_command_class(get_commands()[managed], managed)
     quiet = ["--skip-checks"] if command.requires_system_checks else []  # `bonafide check` is for that
+    # Django's own may take longer than a request: `migrate`, `bonafide_partition`, a report.
+    pace = first_start.unhurried() if name == MANAGE else nullcontext()
     try:
-        command.run_from_argv(["bonafide", shown, *quiet, *rest])
+        with pace:
+            command.run_from_argv(["bonafide", shown, *quiet, *rest])
     except DatabaseError as error:
         raise Stop(EXIT_REFUSED, f"the database: {type(error).__name__}") from None
     finally:

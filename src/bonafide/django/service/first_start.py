@@ -6,7 +6,7 @@ Any number of processes, on any number of hosts, may start at once: one of them 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings as django_settings
 from django.core.checks import ERROR
@@ -18,10 +18,11 @@ from bonafide.django.key_sources import KeySources
 from bonafide.stores import private_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from django.core.checks import CheckMessage
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
     from bonafide.keys import ServiceRing
 
@@ -35,7 +36,7 @@ def make_ready(home: Path) -> ServiceRing:
     """
     conf.current()
     try:
-        with private_files.exclusively(home), _one_migrates():
+        with private_files.exclusively(home), _one_migrates(), unhurried():
             call_command("migrate", interactive=False, verbosity=0)
         keys = KeySources(conf.current())
         keys.challenge_key()
@@ -56,25 +57,65 @@ def grave(found: list[CheckMessage]) -> list[CheckMessage]:
 
 
 @contextmanager
-def _one_migrates() -> Iterator[None]:
-    """Hold the database's own lock, where it has one: other hosts have other homes."""
-    connection = connections[DEFAULT_DB_ALIAS]
+def unhurried(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+    """Let statements take their time on this thread's connection: a migration may, a request must not.
+
+    Locks are waited for as briefly as ever: who waits for one makes others wait behind it. Not while requests are
+    served, because the process's pool goes.
+    """
+    connection = connections[using]
     if connection.vendor != "postgresql":
         yield
         return
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK])
+    usual = connection.settings_dict["OPTIONS"]
+    _leave_behind(connection)
+    connection.settings_dict["OPTIONS"] = _patient(usual, "statement_timeout", "idle_in_transaction_session_timeout")
     try:
         yield
     finally:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [_ADVISORY_LOCK])
+        _leave_behind(connection)
+        connection.settings_dict["OPTIONS"] = usual
+
+
+@contextmanager
+def _one_migrates(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+    """Hold the database's own lock, where it has one: other hosts have other homes.
+
+    The lock is that of a transaction, on a connection of its own, so that it ends with either. One of a session would
+    stay with PgBouncer's connection, which goes to somebody else, and nobody would start again.
+    """
+    connection = connections[using]
+    if connection.vendor != "postgresql":
+        yield
+        return
+    timeouts = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    options = _patient(connection.settings_dict["OPTIONS"], *timeouts)
+    holder = type(connection)(connection.settings_dict | {"OPTIONS": options}, using)
+    try:
+        holder.set_autocommit(False)
+        with holder.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
+            yield
+    finally:
+        holder.close()
+
+
+def _patient(options: Mapping[str, Any], *timeouts: str) -> dict[str, Any]:
+    """Return options of one connection, outside the pool, without these timeouts."""
+    kept = {name: value for name, value in options.items() if name != "pool"}
+    if kept.get("options"):  # a PgBouncer that wants none is sent none
+        kept["options"] = " ".join([kept["options"], *(f"-c {timeout}=0" for timeout in timeouts)])
+    return kept
 
 
 def _leave_connections_behind() -> None:
     """Close what workers would inherit: a connection that two processes speak on, a pool without its threads."""
     for connection in connections.all(initialized_only=True):
-        connection.close()
-        close_pool = getattr(connection, "close_pool", None)
-        if close_pool is not None:
-            close_pool()
+        _leave_behind(connection)
+
+
+def _leave_behind(connection: BaseDatabaseWrapper) -> None:
+    connection.close()
+    close_pool = getattr(connection, "close_pool", None)
+    if close_pool is not None:
+        close_pool()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-from bonafide.django.databases import SQLITE_OPTIONS
+from bonafide.django.databases import POSTGRESQL, POSTGRESQL_OPTIONS, SQLITE_OPTIONS
 from bonafide.django.service import home, logs
 
 HOME: Final = home.read(home.locate(None, os.environ))
@@ -54,17 +54,16 @@ SILENCED_SYSTEM_CHECKS = ["bonafide.E001", "bonafide.W001"]
 
 BONAFIDE = HOME.bonafide()
 
-_POOL_SECONDS: Final = 5
-"""How long a request waits for a connection before it is told to back off."""
-
 
 def _database() -> dict[str, Any]:
     said = HOME.says.database
     if said is None:
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(HOME.database), "OPTIONS": SQLITE_OPTIONS}
-    pool = {"min_size": 1, "max_size": HOME.says.threads, "timeout": _POOL_SECONDS}
-    options = {"connect_timeout": str(_POOL_SECONDS), **said["OPTIONS"], "pool": pool}
-    return {**said, "OPTIONS": options, "CONN_HEALTH_CHECKS": True}
+    options: dict[str, Any] = POSTGRESQL_OPTIONS | said["OPTIONS"]
+    options["pool"] = POSTGRESQL_OPTIONS["pool"] | {"max_size": HOME.says.threads}
+    if options["options"]:  # the timeouts first, so that the file may say others; `?options=` says none at all
+        options["options"] = " ".join(dict.fromkeys((POSTGRESQL_OPTIONS["options"], options["options"])))
+    return POSTGRESQL | said | {"OPTIONS": options}
 
 
 DATABASES = {"default": _database()}
