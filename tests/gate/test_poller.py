@@ -1,9 +1,12 @@
-"""What the service sends is read up to a bound. Silence and lies of a service: tests/gate/test_processes.py."""
+"""What the service sends is read up to a bound, and asked for no more often than the file says.
+
+Silence and lies of a service: tests/gate/test_processes.py.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -20,7 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    Asking = tuple[Service, Provisioned, Callable[[], None]]
+    Asking = tuple[Service, Provisioned, Callable[..., None]]
+
+
+def turn(asks: Poller, held: Provisioned, *, every: timedelta | None = None) -> None:
+    """Let the poller look once; `every` is how often it is to ask from now on."""
+    if every is not None:
+        asks._config = replace(asks._config, poll_every=every)
+    asks.look(held)
 
 
 @pytest.fixture
@@ -33,7 +43,7 @@ def asking(tmp_path: Path) -> Iterator[Asking]:
     own_state(config)
     held = Provisioned(config, clock=time.time, on_unknown_key=lambda: None)
     asks = Poller(config, key)
-    yield service, held, lambda: asks.look(held)
+    yield service, held, lambda **how: turn(asks, held, **how)
     if asks._client is not None:
         asks._client.close()
     service.stop()
@@ -77,3 +87,47 @@ def test_a_longer_answer_is_refused_and_what_was_known_stands(
     assert (tmp_path / "state" / "state").read_bytes() == kept
     (message,) = caplog.messages
     assert message == f"the service at {service.url} gives no word: provision.answer_malformed too long"
+
+
+@dataclass
+class Clocks:
+    """The module `time` of a machine whose clock is so far ahead of the service's."""
+
+    ahead: float
+    elapsed: float = 1000.0
+
+    def time(self) -> float:
+        return time.time() + self.ahead
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+
+@pytest.mark.parametrize("ahead", [0.0, 4.0])
+def test_a_service_whose_clock_is_behind_is_asked_as_often_as_another(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    service, held, look = asking
+    clocks = Clocks(ahead)
+    monkeypatch.setattr(poller, "time", clocks)
+    for _ in range(19):
+        look(every=timedelta(seconds=3))
+        clocks.elapsed += 0.5
+    assert not held.is_stale()
+    assert service.asks == (1 if ahead == 0 else 4)
+
+
+def test_who_holds_a_word_from_the_future_is_told_everything_anew(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, held, look = asking
+    look()
+    service.ban("banned")
+    moment = held._clock()
+    monkeypatch.setattr(held, "_clock", lambda: moment - 3600)  # what it holds is an hour ahead
+    assert held.is_stale()
+    look()
+    assert (service.asks, service.whole) == (2, 2)
+    monkeypatch.setattr(held, "_clock", lambda: moment + 1)
+    look()
+    assert held.is_revoked("banned", "x")

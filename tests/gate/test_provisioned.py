@@ -15,7 +15,7 @@ from bonafide.gate.config import GateConfig
 from bonafide.gate.provisioned import Provisioned
 from bonafide.keys import PublishedKey
 from bonafide.opening import Opening
-from bonafide.provision import Answer, serialise
+from bonafide.provision import ASK_LIFETIME_S, Answer, serialise
 from bonafide.reasons import opening as opening_reasons
 from bonafide.reasons import store as reasons
 from bonafide.terms import Environment
@@ -38,14 +38,15 @@ STATE = state(NOW)
 
 @dataclass
 class Holding:
-    """One worker's copy, with a clock to set and a count of calls for help."""
+    """One worker's copy, with a clock to set, one that nobody sets, and a count of calls for help."""
 
     now: datetime = NOW
+    elapsed: float = 1000.0
     hurried: int = 0
     held: Provisioned = field(init=False)
 
     def __post_init__(self) -> None:
-        self.held = Provisioned(CONFIG, clock=self.clock, on_unknown_key=self.hurry)
+        self.held = Provisioned(CONFIG, clock=self.clock, on_unknown_key=self.hurry, elapsed=lambda: self.elapsed)
 
     def clock(self) -> float:
         return self.now.timestamp()
@@ -53,9 +54,9 @@ class Holding:
     def hurry(self) -> None:
         self.hurried += 1
 
-    def told(self, at: datetime = NOW, **changes: Any) -> Provisioned:
+    def told(self, at: datetime = NOW, *, asked: bool = False, **changes: Any) -> Provisioned:
         known = replace(STATE, **changes)
-        self.held.take(Answer(issued_at=at, tag=serialise(known).tag, id="", state=known))
+        self.held.take(Answer(issued_at=at, tag=serialise(known).tag, id="", state=known), asked=asked)
         return self.held
 
 
@@ -100,8 +101,8 @@ def test_a_word_stands_for_as_long_as_the_file_says() -> None:
 def test_a_word_that_the_service_confirms_stands_on() -> None:
     holding = Holding()
     held = holding.told()
-    later = NOW + timedelta(seconds=50)
-    held.take(Answer(issued_at=later, tag=held.tag, id="", state=None))
+    holding.now = NOW + timedelta(seconds=50)
+    held.take(Answer(issued_at=holding.now, tag=held.tag, id="", state=None))
     holding.now = NOW + timedelta(seconds=100)
     assert not held.is_stale()
 
@@ -109,7 +110,8 @@ def test_a_word_that_the_service_confirms_stands_on() -> None:
 def test_a_confirmation_of_another_state_confirms_nothing() -> None:
     holding = Holding()
     held = holding.told()
-    held.take(Answer(issued_at=NOW + timedelta(seconds=50), tag="another", id="", state=None))
+    holding.now = NOW + timedelta(seconds=50)
+    held.take(Answer(issued_at=holding.now, tag="another", id="", state=None))
     holding.now = NOW + timedelta(seconds=61)
     stale(holding)
 
@@ -120,6 +122,49 @@ def test_an_older_word_does_not_undo_a_newer_one() -> None:
     held = holding.told(NOW, revoked_instances=frozenset(["banned"]))
     holding.told(NOW - timedelta(seconds=1), revoked_instances=frozenset())
     assert held.is_revoked("banned", "x")
+
+
+def test_an_answer_to_the_ask_that_is_outstanding_is_newer_than_what_is_held() -> None:
+    """The service's clock was put right in between: what it says now it says last."""
+    holding = Holding()
+    held = holding.told(NOW + timedelta(seconds=10), revoked_instances=frozenset())
+    holding.told(NOW, asked=True, revoked_instances=frozenset(["banned"]))
+    assert held.is_revoked("banned", "x")
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_word_from_the_future_is_none(*, asked: bool) -> None:
+    holding = Holding()
+    held = holding.told(NOW + timedelta(seconds=ASK_LIFETIME_S + 1), asked=asked)
+    stale(holding)
+    assert held.tag == ""
+    holding.told(NOW + timedelta(seconds=ASK_LIFETIME_S), asked=asked)
+    assert not held.is_stale()
+
+
+def test_a_clock_that_jumped_ahead_and_was_put_right_hides_no_ban() -> None:
+    holding = Holding()
+    held = holding.told()
+    holding.now = NOW + timedelta(days=1)  # service and gate on one host
+    held.take(Answer(issued_at=holding.now, tag=held.tag, id="", state=None))
+    assert not held.is_stale()
+    holding.now = NOW + timedelta(seconds=5)
+    stale(holding)
+    assert held.tag == ""  # so that the service says all of it again, and workers that start find no future on the disk
+    holding.told(holding.now, revoked_instances=frozenset(["banned"]))
+    assert held.is_revoked("banned", "x")
+    holding.now += timedelta(seconds=61)
+    stale(holding)
+
+
+def test_a_clock_that_is_set_back_does_not_make_a_word_last_longer() -> None:
+    holding = Holding()
+    holding.told(NOW - timedelta(seconds=20))
+    holding.elapsed += 30
+    holding.now = NOW - timedelta(seconds=20)  # 30 s ago it was later
+    assert not holding.held.is_stale()
+    holding.elapsed += 11
+    stale(holding)
 
 
 def test_an_app_that_is_not_admitted_here_has_no_key_here() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import math
 import os
 import threading
 import time
@@ -57,9 +58,9 @@ class Poller:
         self._client: httpx.Client | None = None
         self._wake = threading.Event()
         self._hurry = False
-        self._hurried_at = 0.0
+        self._hurried_at = -math.inf
         self._failing = False
-        self._asked_at = 0.0
+        self._asked_at = -math.inf
 
     def hurry(self) -> None:
         """Ask soon, because a key is unknown; at most once in 10 s. Called by the threads that serve."""
@@ -84,9 +85,9 @@ class Poller:
         self._read_files(provisioned)
         every = self._config.poll_every.total_seconds()
         moment = time.monotonic()
-        since = time.time() - provisioned.confirmed_at
-        due = self._hurry or not 0 <= since < every
-        if not due or (moment - self._asked_at < every and not self._hurry and self._failing):
+        due = not 0 <= time.time() - provisioned.confirmed_at < every
+        # By a service whose clock is behind, its word is always due: that is no reason to ask at each look.
+        if not self._hurry and not (due and moment - self._asked_at >= every):
             return
         with self._alone() as alone:
             if alone:
@@ -114,7 +115,7 @@ class Poller:
             self._log_once(problem)
             return
         self._failing = False
-        provisioned.take(answer)
+        provisioned.take(answer, asked=True)
         path = self._confirmed if answer.state is None else self._state
         private_files.replace(path, text.encode("ascii"))
         self._seen[path] = _place(path) or (0, 0)
