@@ -9,6 +9,8 @@ import pytest
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import ResponseError
 
+from bonafide.errors import ConfigurationError
+from bonafide.reasons import configuration as reasons
 from bonafide.stores.redis.keyspace import CLUSTER_BUCKETS, WHOLE, bucket_of, cluster_buckets
 from bonafide.stores.redis.masters import ASK_EVERY_S, BELIEVE_S, ByCluster, BySentinels, OneServer, Place, Unserved
 
@@ -27,12 +29,15 @@ class World:
 
     def __init__(self) -> None:
         self.answers: dict[Place, list[object]] = {}
+        self.undiallable: dict[Place, BaseException] = {}
         self.asked: list[Place] = []
         self.dialled: list[Place] = []
 
     def dial(self, place: Place, deadline: float) -> ScriptedWire:
         del deadline
         self.dialled.append(place)
+        if place in self.undiallable:
+            raise self.undiallable[place]
         if place not in self.answers:
             raise Disconnected
         return ScriptedWire(self, place)
@@ -43,7 +48,7 @@ class ScriptedWire:
 
     def __init__(self, world: World, place: Place) -> None:
         self._world, self._place = world, place
-        self._due: list[object] = []
+        self.due: list[object] = []
         self.is_connected = True
 
     def connect(self) -> None:
@@ -53,7 +58,7 @@ class ScriptedWire:
         self.is_connected = False
 
     def can_read(self, timeout: float) -> bool:
-        return False
+        return bool(self.due)
 
     def pack_commands(self, commands: Iterable[Command]) -> list[bytes]:
         return [b""]
@@ -62,10 +67,10 @@ class ScriptedWire:
         if self._place not in self._world.answers:
             raise Disconnected
         self._world.asked.append(self._place)
-        self._due = list(self._world.answers[self._place])
+        self.due += self._world.answers[self._place]
 
     def read_response(self, *, timeout: float) -> object:
-        answer = self._due.pop(0)
+        answer = self.due.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -120,7 +125,13 @@ def test_the_majority_names_the_master(world: World, sentinels: BySentinels) -> 
     assert sentinels.buckets_at(B) == ()
 
 
-@pytest.mark.parametrize("third", [None, named(B), [None], [[]], [[b"", b"1"]], [b"x"], [ResponseError("ERR")]])
+NO_PLACES: list[object] = [
+    *(None, [], b"x", 7, [b"x"], [b"", b"1"], [b"x", None], [b"x", []], [b"x", b"y"], [b"x", b""], [None, b"1"]),
+    *([b"x", b"0"], [b"x", b"-1"], [b"x", 65536], [b"x", b"65536"], [b"x", b"9" * 5000], [[b"x"], b"1"]),
+]
+
+
+@pytest.mark.parametrize("third", [None, named(B), *([answer] for answer in NO_PLACES), [ResponseError("ERR")]])
 def test_one_sentinel_of_three_is_no_majority_and_two_are(
     world: World, sentinels: BySentinels, third: list[object] | None
 ) -> None:
@@ -206,6 +217,80 @@ def test_a_sentinel_that_failed_is_left_out_for_a_while(world: World, sentinels:
     assert world.dialled.count(TWO) == 1
 
 
+UNSAFE = ConfigurationError(reasons.KEYS_UNSAFE, "the file holds no password")
+
+
+@pytest.mark.parametrize("problem", [UNSAFE, Disconnected(), OSError(), UnicodeError(), ValueError()])
+def test_a_sentinel_that_cannot_be_dialled_is_one_that_failed(
+    world: World, sentinels: BySentinels, problem: BaseException
+) -> None:
+    """Whatever it is, and wherever in the list: a password file that is being replaced, a name that is none."""
+    world.answers = dict.fromkeys((ONE, TWO, THREE), named(A))
+    for place in (ONE, TWO, THREE):
+        sentinels.close()
+        world.undiallable = {place: problem}
+        sentinels.doubt()
+        assert leased(sentinels) == A
+        assert not any(kept.due for kept in kept_by(sentinels))
+
+
+def test_who_cannot_read_a_password_is_told_so_and_not_that_nobody_serves(world: World, sentinels: BySentinels) -> None:
+    world.answers = {ONE: named(A)}
+    world.undiallable = {TWO: UNSAFE}
+    for _ in range(2):
+        with pytest.raises(ConfigurationError) as caught:
+            leased(sentinels)
+        assert caught.value.reason is reasons.KEYS_UNSAFE
+        assert "holds no password" in str(caught.value)
+    world.undiallable = {}
+    sentinels._failed_at -= 1
+    assert unserved(sentinels)
+
+
+def test_what_is_believed_is_not_given_up_for_a_password_that_cannot_be_read(
+    world: World, sentinels: BySentinels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    world.answers = dict.fromkeys((ONE, TWO, THREE), named(A))
+    assert leased(sentinels) == A
+    sentinels.close()
+    world.undiallable = dict.fromkeys((ONE, TWO, THREE), UNSAFE)
+    clock[0] += ASK_EVERY_S + 0.1
+    assert leased(sentinels) == A
+    clock[0] += BELIEVE_S
+    with pytest.raises(ConfigurationError):
+        leased(sentinels)
+
+
+def test_who_is_interrupted_leaves_no_answer_for_the_next_question(world: World, sentinels: BySentinels) -> None:
+    """The connections on which something is due are let go of: read later, it would look like news."""
+    world.answers = dict.fromkeys((ONE, TWO, THREE), named(A))
+    world.undiallable = {THREE: KeyboardInterrupt()}
+    with pytest.raises(KeyboardInterrupt):
+        leased(sentinels)
+    assert kept_by(sentinels) == []
+    world.answers = dict.fromkeys((ONE, TWO, THREE), named(B))
+    world.undiallable = {}
+    assert leased(sentinels) == B
+
+
+def test_what_came_before_the_question_is_no_answer_to_it(world: World, sentinels: BySentinels) -> None:
+    world.answers = dict.fromkeys((ONE, TWO, THREE), named(A))
+    assert leased(sentinels) == A
+    for kept in kept_by(sentinels):
+        kept.due += named(A)
+    world.answers = dict.fromkeys((ONE, TWO, THREE), named(B))
+    sentinels.doubt()
+    assert leased(sentinels) == B
+    assert world.dialled == [ONE, TWO, THREE] * 2
+
+
+def kept_by(masters: BySentinels) -> list[ScriptedWire]:
+    """Return the connections that it would ask again."""
+    return [wire for wire in masters._kept.values() if isinstance(wire, ScriptedWire)]
+
+
 def test_what_is_kept_can_be_let_go_of(world: World, sentinels: BySentinels) -> None:
     world.answers = dict.fromkeys((ONE, TWO, THREE), named(A))
     assert leased(sentinels) == A
@@ -270,6 +355,28 @@ def test_a_node_that_does_not_know_its_own_address_is_where_it_was_asked(world: 
     unnamed: list[object] = [b"1", [[0, 16383, [b"", 7000, b"id"]]]]
     world.answers = {ONE: unnamed, TWO: [b"2", [[0, 16383, [ONE.host.encode(), 7000, b"id"]]]]}
     assert cluster.lease(cluster.buckets[0], soon()).place == Place(ONE.host, 7000)
+
+
+MASTER = [b"10.1.0.1", 7000, b"id"]
+NO_SLOTS: list[object] = [
+    *(None, b"x", 7, [None], [[]], [b"0"], [[0]], [[0, 16383]], [[0, 16383, None]], [[0, 16383, []]]),
+    *([[0, 16383, [b"10.1.0.1"]]], [[0, 16383, [b"10.1.0.1", None]]], [[0, 16383, [None, b"x"]]]),
+    *([[None, 16383, MASTER]], [[0, [], MASTER]], [[b"x", 16383, MASTER]], [[0, 16384, MASTER]], [[-1, 0, MASTER]]),
+    [[0, 10**12, MASTER]],
+]
+
+
+@pytest.mark.parametrize("odd", [*([b"1", slots] for slots in NO_SLOTS), [[], node(b"1", A, B)[1]], [None, []]])
+def test_an_answer_that_is_no_map_is_of_a_node_that_failed(world: World, odd: list[object]) -> None:
+    """It is not believed, does not stop the others, and is not asked again for a while."""
+    cluster = ByCluster((ONE, TWO, THREE), world.dial)
+    world.answers = {ONE: odd, TWO: node(b"2", A, B), THREE: node(b"3", A, B)}
+    for _ in range(3):
+        assert cluster.lease(cluster.buckets[0], soon()).place == A
+        cluster.doubt()
+    assert world.asked.count(ONE) <= 1
+    world.answers = {ONE: odd, TWO: node(b"2", A, B)}
+    assert unserved(ByCluster((ONE, TWO), world.dial))
 
 
 @pytest.mark.parametrize("slots", [None, [], b"x"])

@@ -19,8 +19,10 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from redis.exceptions import RedisError
 
+from bonafide.errors import ConfigurationError
 from bonafide.stores.redis.keyspace import WHOLE, Bucket, cluster_buckets
 
 if TYPE_CHECKING:
@@ -36,6 +38,10 @@ _RETRY_AFTER_S: Final = 0.1
 _LEAVE_OUT_S: Final = 10.0
 _AGREEING: Final = 2
 _NEVER: Final = float("-inf")
+_DIGITS: Final = 5
+
+_FAILURES: Final = (RedisError, OSError, ConfigurationError, ValueError)
+"""What is wrong with one place, and not with the question: its password file, its name and its octets included."""
 
 
 class Place(NamedTuple):
@@ -63,7 +69,7 @@ class Masters(ABC):
 
     @abstractmethod
     def lease(self, bucket: Bucket, deadline: float) -> Lease:
-        """Return who serves the bucket. Raises `Unserved`, or what a connection raises."""
+        """Return who serves the bucket. Raises `Unserved`; `configuration.keys_unsafe` where a password kept us off."""
 
     @abstractmethod
     def buckets_at(self, place: Place) -> tuple[Bucket, ...]:
@@ -114,6 +120,7 @@ class _Asked(Masters):
         self._failed_at = _NEVER
         self._kept: dict[Place, Wire] = {}
         self._left_out: dict[Place, float] = {}
+        self._unsafe: ConfigurationError | None = None
 
     @abstractmethod
     def _ask(self, deadline: float) -> Mapping[int, Place]:
@@ -160,6 +167,8 @@ class _Asked(Masters):
                     self._lock.release()
         view, asked_at = self._known
         if time.monotonic() - asked_at > BELIEVE_S:
+            if (unsafe := self._unsafe) is not None:
+                raise ConfigurationError(unsafe.reason, unsafe.detail)
             raise Unserved
         return view, asked_at
 
@@ -167,48 +176,75 @@ class _Asked(Masters):
         began = time.monotonic()
         if began - self._known[1] <= ASK_EVERY_S or began - self._failed_at < _RETRY_AFTER_S:
             return
+        self._unsafe = None
         try:
             self._known = (self._ask(deadline), began)  # when the question left: the answer may be as old as that
         except Unserved:
             self._failed_at = time.monotonic()
 
-    def _answers(self, places: Iterable[Place], commands: list[Command], deadline: float) -> list[_Answer]:
-        """Put the same question to several at once; whoever fails is not among the answers, and rests for a while."""
-        asked = [place for place in places if self._send(place, commands, deadline)]
-        return [answer for place in asked if (answer := self._receive(place, len(commands), deadline))]
+    def _answers(self, places: list[Place], commands: list[Command], deadline: float) -> list[_Answer]:
+        """Put the same question to several at once; whoever fails is not among the answers, and rests for a while.
+
+        Nothing that was asked stays unread: read as the answer to a later question, it would be old and look new.
+        """
+        try:
+            asked = [place for place in places if self._send(place, commands, deadline)]
+            return [answer for place in asked if (answer := self._receive(place, len(commands), deadline))]
+        except BaseException:
+            for place in places:
+                self._hang_up(place)
+            raise
 
     def _send(self, place: Place, commands: list[Command], deadline: float) -> bool:
         try:
-            connection = self._kept.get(place)
-            if connection is None or not connection.is_connected:
-                connection = self._kept[place] = self._dial(place, deadline)
+            connection = self._connected(place, deadline)
             connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-        except (RedisError, OSError):
+        except _FAILURES as problem:
+            if isinstance(problem, ConfigurationError):
+                self._unsafe = problem
             self._drop(place)
             return False
         return True
+
+    def _connected(self, place: Place, deadline: float) -> Wire:
+        connection = self._kept.get(place)
+        if connection is None or not _has_nothing_to_say(connection):
+            self._hang_up(place)
+            connection = self._kept[place] = self._dial(place, deadline)
+        return connection
 
     def _receive(self, place: Place, number: int, deadline: float) -> _Answer | None:
         connection = self._kept[place]
         try:
             patience = [max(deadline - time.monotonic(), 0.001) for _ in range(number)]
             values = [connection.read_response(timeout=seconds) for seconds in patience]
-        except (RedisError, OSError):
+        except _FAILURES:
             self._drop(place)
             return None
         self._left_out.pop(place, None)
         return _Answer(place, values)
 
-    def _drop(self, place: Place) -> None:
+    def _hang_up(self, place: Place) -> None:
         connection = self._kept.pop(place, None)
         if connection is not None:
             connection.disconnect()
+
+    def _drop(self, place: Place) -> None:
+        self._hang_up(place)
         self._left_out[place] = time.monotonic() + _LEAVE_OUT_S
 
     def _rested(self, places: Iterable[Place]) -> list[Place]:
         """Return those first that did not fail of late: one that is silent costs its share of every wait."""
         now = time.monotonic()
         return [place for place in places if self._left_out.get(place, 0) <= now]
+
+
+def _has_nothing_to_say(connection: Wire) -> bool:
+    """Tell whether it is open and nothing is due on it: what came before the question is no answer to it."""
+    try:
+        return connection.is_connected and not connection.can_read(0)
+    except (RedisError, OSError):
+        return False
 
 
 class _Answer(NamedTuple):
@@ -265,6 +301,9 @@ class ByCluster(_Asked):
             for answer in self._answers(asked, [("CLUSTER", "MYID"), ("CLUSTER", "SLOTS")], half):
                 node, slots = answer.values
                 found = _slots(slots, answer.place)
+                if found is None or not isinstance(node, bytes):  # no answer that can be read: it names nobody
+                    self._drop(answer.place)
+                    continue
                 maps[node] = found
                 candidates += [place for place in dict.fromkeys(found.values()) if place not in (*turned, *candidates)]
         if len(maps) < _AGREEING:
@@ -274,21 +313,42 @@ class ByCluster(_Asked):
         return {number: place for number, place, same in owners if place is not None and place == same}
 
 
-def _place(answer: object) -> Place | None:
-    """Read a pair of host and port, as Sentinels and clusters give it."""
-    if not isinstance(answer, list) or len(answer) < 2:  # noqa: PLR2004 - a pair
-        return None
-    host, port = answer[0], answer[1]
-    if not isinstance(host, bytes) or not host:
-        return None
-    return Place(host.decode("ascii", errors="replace"), int(port))
+def _place(answer: object, unnamed: str = "") -> Place | None:
+    """Read a pair of host and port, as Sentinels and clusters give it; None where it is none.
+
+    `unnamed` is the host where the answer names none.
+    """
+    match answer:
+        case [bytes() as host, (bytes() | int()) as port, *_] if host:
+            host_name = host.decode("ascii", errors="replace")
+        case [_, (bytes() | int()) as port, *_]:
+            host_name = unnamed
+        case _:
+            return None
+    number = _number(port, 2**16)
+    return Place(host_name, number) if host_name and number else None
 
 
-def _slots(answer: object, asked: Place) -> Mapping[int, Place]:
-    """Read `CLUSTER SLOTS`. A node that does not know its own address is where it was asked."""
+def _number(answer: object, end: int) -> int | None:
+    """Read a number below `end`; None where it is none."""
+    if isinstance(answer, bytes) and answer.isdigit() and len(answer) <= _DIGITS:
+        answer = int(answer)
+    return answer if isinstance(answer, int) and 0 <= answer < end else None
+
+
+def _slots(answer: object, asked: Place) -> Mapping[int, Place] | None:
+    """Read `CLUSTER SLOTS`; None where it is none. A node that does not know its own address is where it was asked."""
     owners: dict[int, Place] = {}
-    for entry in answer if isinstance(answer, list) else []:
-        first, last, master = entry[0], entry[1], entry[2]
-        place = _place(master) or Place(asked.host, int(master[1]))
-        owners.update(dict.fromkeys(range(int(first), int(last) + 1), place))
+    if not isinstance(answer, list):
+        return None
+    for entry in answer:
+        match entry:
+            case [first, last, master, *_]:
+                begin, end = _number(first, REDIS_CLUSTER_HASH_SLOTS), _number(last, REDIS_CLUSTER_HASH_SLOTS)
+                place = _place(master, unnamed=asked.host)
+            case _:
+                return None
+        if begin is None or end is None or place is None:
+            return None
+        owners.update(dict.fromkeys(range(begin, end + 1), place))
     return owners
