@@ -89,6 +89,13 @@ def test_a_longer_answer_is_refused_and_what_was_known_stands(
     assert message == f"the service at {service.url} gives no word: provision.answer_malformed too long"
 
 
+def test_what_a_worker_that_was_killed_left_behind_goes_with_the_next_answer(asking: Asking, tmp_path: Path) -> None:
+    _, _, look = asking
+    (tmp_path / "state" / ".state.0123.unfinished").write_bytes(b"half of an answer")
+    look()
+    assert {path.name for path in (tmp_path / "state").iterdir()} == {"state", "asking.lock"}
+
+
 @dataclass
 class Clocks:
     """The module `time` of a machine whose clock is so far ahead of the service's."""

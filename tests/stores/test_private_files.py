@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import stat
@@ -120,6 +121,8 @@ def test_a_file_in_the_place_of_a_directory_is_refused(tmp_path: Path) -> None:
 def test_what_a_writer_that_died_left_behind_is_removed_and_nothing_else(tmp_path: Path) -> None:
     private_files.create(tmp_path / "file", b"data")
     (tmp_path / ".file.4711.unfinished").write_bytes(b"secret")
+    private_files.remove_unfinished(tmp_path, of="another")
+    assert len(list(tmp_path.iterdir())) == 2
     private_files.remove_unfinished(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -137,6 +140,34 @@ private_files.{"create" if call == "os.link" else "replace"}(home / "file", b"se
     assert subprocess.run([sys.executable, "-c", program], env=_environment(), check=False).returncode == 9
     assert private_files.read(tmp_path / "file") == b"first"
     assert len(list(tmp_path.glob(".*.unfinished"))) == 1
+
+
+@pytest.mark.parametrize("write", [private_files.create, private_files.replace])
+def test_a_disk_that_was_full_is_written_to_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, bytes], object]
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write(tmp_path / "file", b"first")
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+    write(tmp_path / "file", b"second")
+    assert private_files.read(tmp_path / "file") == b"second"
+
+
+def test_what_a_writer_that_died_left_behind_is_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container, the process that comes next has the same id."""
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    monkeypatch.setattr(Path, "replace", lambda *_: sys.exit())
+    with pytest.raises(SystemExit):
+        private_files.replace(tmp_path / "file", b"first")
+    monkeypatch.undo()
+    assert len(list(tmp_path.glob(".*.unfinished"))) == 1
+    private_files.replace(tmp_path / "file", b"second")
+    assert private_files.read(tmp_path / "file") == b"second"
 
 
 def _environment() -> dict[str, str]:

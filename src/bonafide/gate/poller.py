@@ -117,6 +117,7 @@ class Poller:
         self._failing = False
         provisioned.take(answer, asked=True)
         path = self._confirmed if answer.state is None else self._state
+        private_files.remove_unfinished(path.parent, of=path.name)  # who asks is the only one who writes it
         private_files.replace(path, text.encode("ascii"))
         self._seen[path] = _place(path) or (0, 0)
 

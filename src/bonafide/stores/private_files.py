@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -78,39 +79,50 @@ def exclusively(directory: Path) -> Iterator[None]:
 def create(path: Path, data: bytes) -> bool:
     """Write a file that is not there yet, durably; tell whether it was this call that made it.
 
-    Never replaces a file, also where the file system's locks do nothing.
+    Never replaces a file, also where the file system's locks do nothing. Raises `OSError` where it cannot be written,
+    and leaves nothing behind.
     """
-    temporary = _write_beside(path, data)
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    finally:
-        temporary.unlink()
+    with _written_beside(path, data) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
     _flush_directory(path.parent)
     return True
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Put a file in the place of the one of that name, durably; a reader sees the old one or the new one."""
-    _write_beside(path, data).replace(path)
+    """Put a file in the place of the one of that name, durably; a reader sees the old one or the new one.
+
+    Raises `OSError` where it cannot be written; the old one stands then, and nothing else is left behind.
+    """
+    with _written_beside(path, data) as temporary:
+        temporary.replace(path)
     _flush_directory(path.parent)
 
 
-def remove_unfinished(directory: Path) -> None:
-    """Remove what writers that died left behind. The caller holds the directory's lock."""
-    for leftover in directory.glob(".*.unfinished"):
+def remove_unfinished(directory: Path, *, of: str | None = None) -> None:
+    """Remove what writers that died left behind, of the file `of` or of all. Nobody else writes these meanwhile."""
+    for leftover in directory.glob(".*.unfinished" if of is None else f".{of}.*.unfinished"):
         leftover.unlink(missing_ok=True)
 
 
-def _write_beside(path: Path, data: bytes) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+@contextmanager
+def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
+    """Write a file under a name of its own, which is gone afterwards.
+
+    The name is drawn: one that could come again would be taken for ever by a writer that died.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.unfinished")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-    return temporary
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _flush_directory(directory: Path) -> None:
