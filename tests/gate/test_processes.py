@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import signal
 import subprocess
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bonafide import opening
 from bonafide.stores.lmdb import LmdbReplayStore
 from tests import gate_world
+from tests.gate.service import SERVICE_KEY
 from tests.gate.test_gate import lines, refused
+from tests.gate.test_provisioned import OPENED
 from tests.gate.world import ROUTES, Connection, RunningGate, asked, fresh
 from tests.waiting import eventually
 
@@ -331,6 +337,22 @@ def test_counters_lie_in_memory_and_go_with_the_gate(make: Making) -> None:
     assert all(name.startswith("/dev/shm/bonafide-gate-") for name in mapped)
     assert gate.stop() == 0
     assert not [name for name in mapped if Path(name).exists()]
+
+
+def test_a_gate_whose_counters_were_removed_goes_on_and_sounds_the_alarm(make: Making) -> None:
+    gate = make()
+    gate.start()
+    (child,) = workers(gate)
+    mapped = {line.split()[-1] for line in Path(f"/proc/{child}/maps").read_text().splitlines() if ".db" in line}
+    shutil.rmtree(Path(mapped.pop()).parent)
+    refused(gate, asked(fresh(), signature=None), "proof.missing")
+    assert gate.ask(asked(fresh())).status == 204
+    assert gate.get("/metrics").status == 503
+    eventually(lambda: [line for line in lines(gate) if "cannot be written down" in line["message"]])
+    now = datetime.now(UTC).replace(microsecond=0)
+    opened = replace(OPENED, opened_at=now, until=now + timedelta(minutes=5))
+    gate.service.state = replace(gate.service.state, openings=(opening.issue(opened, service_key=SERVICE_KEY),))
+    eventually(lambda: [line for line in lines(gate) if "route /api/** is open" in line["message"]])
 
 
 def test_every_thread_of_a_worker_lets_what_is_in_hand_be_finished(make: Making) -> None:

@@ -2,7 +2,7 @@
 
 Rules of this file: a label takes values from closed lists only (routes, reasons, upstreams); no log line holds
 a header, a target or a body. A refusal is logged under its record id, at most some hundreds a second in each worker:
-above it they are counted and dropped.
+above it they are counted and dropped. Whatever becomes of the counters' files, no request fails and the alarm sounds.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from bonafide.gate.judge import Passed, Refused, Verdict
     from bonafide.gate.provisioned import Provisioned
+    from bonafide.opening import Opening
+    from bonafide.reasons import Reason
 
 MAX_LOGGED_PER_SECOND: Final = 200
 ALARM_EVERY_S: Final = 60.0
@@ -59,34 +61,50 @@ class Observing:
             registry=registry,
             multiprocess_mode="livemax",
         )
-        self._tallies: dict[tuple[str, str], _Tally] = {}
+        self._judged: dict[tuple[str, str], _Tally] = {}
+        self._refused: dict[tuple[str, str], _Tally] = {}
         self._second = 0
         self._logged = 0
         self._dropped = 0
-        self._alarmed_at = -ALARM_EVERY_S
+        self._alarmed_at = self._complained_at = -ALARM_EVERY_S
+        self._forged: tuple[Reason, ...] = ()
 
     def passed(self, outcome: Passed) -> None:
         """Count a request that goes on; write down a refusal that took no effect."""
-        self._count(outcome.upstream, _name(outcome.verdict))
+        _tally(self._judged, outcome.upstream, _name(outcome.verdict))
         if isinstance(outcome.verdict, Denied):
             self._refusal(outcome.verdict, outcome.record, outcome.upstream, enforced=False, opening=outcome.opening)
 
     def refused(self, outcome: Refused) -> None:
         """Count and write down a request that must not go on."""
-        self._count(outcome.upstream, "refused")
+        _tally(self._judged, outcome.upstream, "refused")
         self._refusal(outcome.denied, outcome.record, outcome.upstream, enforced=True, opening=None)
 
     def write(self) -> None:
-        """Write down what was counted since the last time."""
-        for (upstream, verdict), tally in list(self._tallies.items()):
-            self._requests.labels(upstream, verdict).inc(tally.take())
+        """Write down what was counted since the last time. Raises what the counters' files raise."""
+        for counter, tallies in ((self._requests, self._judged), (self._refusals, self._refused)):
+            for labels, tally in list(tallies.items()):
+                written = counter.labels(*labels)  # first: what is taken from a tally must not be lost
+                written.inc(tally.take())
 
     def look(self, provisioned: Provisioned, now: datetime) -> None:
-        """Show how old the service's word is, and sound the alarm while glass is broken. Called now and then."""
-        self.write()
-        self._confirmed.set(provisioned.confirmed_at)
+        """Sound the alarm while glass is broken, and show how old the service's word is. Called now and then.
+
+        Raises nothing: nobody would call again, and the alarm would be silent.
+        """
         openings = provisioned.openings(now)
-        self._openings.set(len(openings))
+        self._sound(openings, provisioned.refused_openings)
+        try:
+            self.write()
+            self._confirmed.set(provisioned.confirmed_at)
+            self._openings.set(len(openings))
+        except Exception:  # noqa: BLE001 - the library's own errors and the system's: the alarm must sound again
+            moment = time.monotonic()
+            if moment - self._complained_at >= ALARM_EVERY_S:
+                self._complained_at = moment
+                _alarm.exception("what is counted cannot be written down")
+
+    def _sound(self, openings: tuple[Opening, ...], forged: tuple[Reason, ...]) -> None:
         moment = time.monotonic()
         if openings and moment - self._alarmed_at >= ALARM_EVERY_S:
             self._alarmed_at = moment
@@ -98,15 +116,13 @@ class Observing:
                     opening.because,
                     opening.by,
                 )
-
-    def _count(self, upstream: str, verdict: str) -> None:
-        tally = self._tallies.get((upstream, verdict))
-        if tally is None:
-            tally = self._tallies.setdefault((upstream, verdict), _Tally())
-        tally.add()
+        if forged != self._forged:
+            self._forged = forged
+            for reason in forged:
+                _alarm.critical("the service hands on an opening that opens nothing: %s", reason.code)
 
     def _refusal(self, denied: Denied, record: str, upstream: str, *, enforced: bool, opening: object) -> None:
-        self._refusals.labels(denied.reason.code, str(enforced).lower()).inc()
+        _tally(self._refused, denied.reason.code, "true" if enforced else "false")
         second = int(time.monotonic())
         if second != self._second:
             if self._dropped:
@@ -151,8 +167,19 @@ class _Tally:
             return fresh
 
 
+def _tally(tallies: dict[tuple[str, str], _Tally], first: str, second: str) -> None:
+    """Count one in memory, under the two labels: no request waits for a file."""
+    tally = tallies.get((first, second))
+    if tally is None:
+        tally = tallies.setdefault((first, second), _Tally())
+    tally.add()
+
+
 def exposition() -> bytes:
-    """Return the counters of all workers in Prometheus's text form, without what workers that are gone said of now."""
+    """Return the counters of all workers in Prometheus's text form, without what workers that are gone said of now.
+
+    Raises what their files raise.
+    """
     for left in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("gauge_live*.db"):
         pid = left.stem.rpartition("_")[2]
         if not Path("/proc", pid).exists():

@@ -3,7 +3,7 @@
 /admit     what a proxy asks: 204, or a refusal
 /health    200 while this worker answers
 /ready     200 while what it knows is fresh, else 503
-/metrics   counters of all workers
+/metrics   counters of all workers; 503 where their files are gone
 """
 
 from __future__ import annotations
@@ -97,8 +97,7 @@ class GateWorker:
             stale = self._provisioned.is_stale()
             return _plain(start_response, 503, b"stale\n") if stale else _plain(start_response, 200, b"ready\n")
         if path == "/metrics":
-            self._observing.write()
-            return _plain(start_response, 200, exposition())
+            return self._metrics(start_response)
         return _plain(start_response, 404, b"")
 
     def _admit(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -112,6 +111,15 @@ class GateWorker:
         self._observing.refused(outcome)
         return _EMPTY
 
+    def _metrics(self, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            self._observing.write()
+            counters = exposition()
+        except Exception:  # noqa: BLE001 - whatever the library or the system says of its files, a gate goes on without
+            _log.exception("the counters cannot be read")
+            return _plain(start_response, 503, b"no counters\n")
+        return _plain(start_response, 200, counters)
+
     def _await_provision(self) -> None:
         """Wait a moment for the first word: a worker that replaces another must not begin with refusals."""
         ends = time.monotonic() + PROVISION_WITHIN_S
@@ -122,7 +130,10 @@ class GateWorker:
 
     def _watch(self) -> None:
         while True:
-            self._observing.look(self._provisioned, datetime.now(UTC))
+            try:
+                self._observing.look(self._provisioned, datetime.now(UTC))
+            except Exception:  # noqa: BLE001 - a thread that ended would leave broken glass without an alarm
+                _log.exception("looking for what is to be shown failed")
             time.sleep(LOOK_EVERY_S)
 
 
