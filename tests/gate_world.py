@@ -145,20 +145,17 @@ def request(
     attestation: str | None = None,
     created: int | None = None,
     nonce: str = "bm9uY2Vub25jZW5vbmNlbg",
-    headers: dict[str, str] | None = None,
+    headers: Mapping[str, str | None] | None = None,
 ) -> HttpRequest:
-    """Return a request of the world's instance, signed by its session unless said otherwise."""
-    bare = HttpRequest(
-        method=method,
-        origin=ORIGIN,
-        target=target,
-        headers={
-            "oauth-client-attestation": attestation or token(),
-            "content-digest": NO_BODY,
-            "authorization": f"Bearer {BEARER}",
-            **(headers or {}),
-        },
-    )
+    """Return a request of the world's instance, signed by its session unless said otherwise; None is no header."""
+    sent = {
+        "oauth-client-attestation": attestation or token(),
+        "content-digest": NO_BODY,
+        "authorization": f"Bearer {BEARER}",
+        **(headers or {}),
+    }
+    present = {name: value for name, value in sent.items() if value is not None}
+    bare = HttpRequest(method=method, origin=ORIGIN, target=target, headers=present)
     proof = sign(
         bare,
         created=int(NOW.timestamp()) if created is None else created,

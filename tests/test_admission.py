@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from datetime import date, timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from bonafide.admission import (
     Gate,
     PendingAdmission,
     Unproven,
+    _KnownAttestation,
     admit,
 )
 from bonafide.codec import jwk
@@ -296,6 +299,32 @@ def test_attestations_that_expired_make_way_for_new_ones() -> None:
     assert len(at.memory) <= 60
 
 
+def test_threads_that_keep_and_forget_at_once_raise_nothing_and_stay_near_the_bound() -> None:
+    """An exception here would be a request that is answered by nobody."""
+    memory, bound, threads = AttestationMemory(max_entries=16), 16, 4
+    raised: list[BaseException] = []
+
+    def keep(name: int) -> None:
+        try:
+            for number in range(20_000):
+                memory.keep(b"%d %d" % (name, number), _KnownAttestation(claims(), 0.0, ""), 1.0)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it must not be
+            raised.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        workers = [Thread(target=keep, args=(name,)) for name in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not raised
+    assert len(memory) <= bound + threads
+
+
 def test_memory_is_bounded_and_forgets_what_expired() -> None:
     at = gate(memory=AttestationMemory(max_entries=2))
     held = claims()
@@ -377,6 +406,21 @@ def test_upgrade_passes_on_the_route_that_allows_it() -> None:
     asked = with_headers(request(), upgrade="websocket")
     denied(asked, request_reasons.UPGRADE)
     admitted(asked, gate({"match": "/api/**", "upgrade": True}))
+
+
+@pytest.mark.parametrize("protocol", ["", "h2c", "TLS/1.0", "websocket, h2c", "websocket/13"])
+def test_upgrade_to_anything_but_a_websocket_is_denied_on_every_route(protocol: str) -> None:
+    """Behind it would be a tunnel, and what goes through it would be judged by nobody."""
+    asked = with_headers(request(), upgrade=protocol)
+    denied(asked, request_reasons.UPGRADE, gate({"match": "/api/**", "upgrade": True}))
+
+
+@pytest.mark.parametrize("name", ["authorization", "cookie", "content-type"])
+def test_covered_field_that_is_empty_is_denied(name: str) -> None:
+    """A server may say '' for octets that are not ASCII, and hand those on to whom it serves."""
+    bare = request(headers={"authorization": None})
+    admitted(bare)
+    denied(with_headers(bare, **{name.replace("-", "_"): ""}), request_reasons.FIELD_NOT_ASCII)
 
 
 def test_request_in_a_refused_form_is_denied() -> None:

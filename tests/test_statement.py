@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from bonafide import statement
 from bonafide.codec import base64url, jose, json
 from bonafide.errors import BonafideError, MalformedEvidence, Misuse, VerificationFailed
-from bonafide.http import Origin
+from bonafide.http import MAX_TARGET_BYTES, Origin, split_target
+from bonafide.proof.http_signature import digest_of_fields
 from bonafide.reasons import jose as jose_reasons
 from bonafide.reasons import statement as reasons
 from bonafide.statement import Sender, Statement
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(1, 33))
 canaries.plant("admission key", KEY)
-REQUEST = gate_world.request("/api/config?a=1", method="POST")
+FIELDS = {"authorization": "Bearer x", "cookie": "a=1", "content-type": "text/plain"}
+REQUEST = gate_world.request("/api/config?a=1", method="POST", headers=FIELDS)
 
 SENDER = Sender(
     instance="aW5zdGFuY2UtMDAwMDAwMQ",
@@ -52,6 +54,7 @@ SAID = Statement(
     route="/api/**",
     client="app",
     record="cmVjb3JkLTAwMDAwMDAwMQ",
+    fields=digest_of_fields(REQUEST.headers),
     issued_at=NOW,
     sender=SENDER,
 )
@@ -137,6 +140,28 @@ def test_another_client_attestation_than_the_gate_verified_is_refused(attestatio
     refused(said(), reasons.ATTESTATION_MISMATCH, changed)
 
 
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("value", [None, "", "x", "\xff", "text/plain,a/b"])
+def test_another_covered_field_than_the_gate_read_is_refused(field: str, value: str | None) -> None:
+    """Where a proxy and two servers read one request differently, the API is the one that notices."""
+    refused(said(), reasons.REQUEST_MISMATCH, gate_world.with_headers(REQUEST, **{field.replace("-", "_"): value}))
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_covered_field_that_the_gate_did_not_see_is_refused(field: str) -> None:
+    bare = gate_world.with_headers(REQUEST, **{field.replace("-", "_"): None})
+    told = statement.issue(SAID._replace(fields=digest_of_fields(bare.headers)), key=KEY)
+    assert statement.verify(told, keys=[KEY], request=bare, now=NOW).admitted
+    refused(told, reasons.REQUEST_MISMATCH)
+
+
+def test_the_longest_target_has_room_in_a_statement() -> None:
+    longest = REQUEST._replace(target="/?" + '"' * (MAX_TARGET_BYTES - 2))
+    split_target(longest.target)
+    token = statement.issue(SAID._replace(target=longest.target), key=KEY)
+    assert statement.verify(token, keys=[KEY], request=longest, now=NOW).target == longest.target
+
+
 def test_an_observed_request_needs_no_client_attestation() -> None:
     bare = gate_world.with_headers(REQUEST, oauth_client_attestation=None)
     observed = SAID._replace(sender=None)
@@ -169,6 +194,8 @@ SPOILED: dict[str, Callable[[dict[str, Any]], object]] = {
     "member more": lambda body: body.update(more=1),
     "member less": lambda body: body.pop("route"),
     "method no text": lambda body: body.update(method=1),
+    "no fields": lambda body: body.pop("fields"),
+    "fields no text": lambda body: body.update(fields=1),
     "admitted a text": lambda body: body.update(admitted="true"),
     "admitted a number": lambda body: body.update(admitted=1),
     "admitted without sender": lambda body: body.pop("sender"),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "BENCH_ENDPOINT"
 KEY: Final = "BENCH_ACCESS_KEY"
-STATEMENT: Final = "x" * 804
+STATEMENT: Final = "x" * 878
 """As long as what a gate says (`Bonafide-Admission`), to within some octets; see tests/bench."""
 
 TOKEN_LIFE_S: Final = 300

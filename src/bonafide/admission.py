@@ -113,14 +113,21 @@ class AttestationMemory:
         `moment` is now, in seconds since the epoch: two that have expired by then make way for this one.
         """
         for _ in range(_FORGOTTEN_FOR_EACH):
-            oldest = next(iter(self._known), b"")
+            oldest = self._oldest()
             first = self._known.get(oldest)
             if first is None or moment < first.expires:
                 break
             self._known.pop(oldest, None)
-        while len(self._known) >= self._max_entries:
-            self._known.pop(next(iter(self._known)), None)
+        while len(self._known) >= self._max_entries and (oldest := self._oldest()):
+            self._known.pop(oldest, None)
         self._known[digest] = known
+
+    def _oldest(self) -> bytes:
+        """Return the first key; b"" where there is none, or another thread has just changed what there is."""
+        try:
+            return next(iter(self._known), b"")
+        except RuntimeError:  # that thread, or the next one that keeps something, forgets for this one as well
+            return b""
 
     def forget(self, digest: bytes) -> None:
         """Drop an attestation that has expired."""

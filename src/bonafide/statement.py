@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from bonafide.codec import base64url, json
 from bonafide.codec.jose import parse_jws, verify_hs256
 from bonafide.errors import MalformedEvidence, Misuse, VerificationFailed
-from bonafide.proof.http_signature import CLIENT_ATTESTATION
+from bonafide.proof.http_signature import CLIENT_ATTESTATION, digest_of_fields
 from bonafide.reasons import jose as jose_reasons
 from bonafide.reasons import statement as reasons
 from bonafide.terms import EvidenceEnvironment, ProofKind, Tier
@@ -37,10 +37,10 @@ TYPE: Final = "bonafide-admission+jwt"
 KEY_OCTETS: Final = 32
 LIFETIME_S: Final = 10
 MAX_AHEAD_S: Final = 5
-MAX_BYTES: Final = 16 * 1024
-"""Room for the largest target in base64url, and then some."""
+MAX_BYTES: Final = 24 * 1024
+"""Room for the largest target in base64url, each of its characters escaped, and then some."""
 
-_ABOUT: Final = ("method", "authority", "target", "route", "client", "record")
+_ABOUT: Final = ("method", "authority", "target", "route", "client", "record", "fields")
 _WHO: Final = ("inst", "jkt", "app", "ident", "ver", "att")
 
 
@@ -70,7 +70,8 @@ class Statement(NamedTuple):
 
     `sender` is None where nothing was admitted: a route that asks for no proof, or one that only
     observes. `route` is the pattern of the rule and `client` whom that rule is for (`app`, `browser`, `open`);
-    `record` is the id under which the operator finds the request.
+    `record` is the id under which the operator finds the request. `fields` is `digest_of_fields` of the header fields
+    as the gate read them, and empty where nobody was admitted.
     """
 
     method: str
@@ -79,6 +80,7 @@ class Statement(NamedTuple):
     route: str
     client: str
     record: str
+    fields: str
     issued_at: datetime
     sender: Sender | None
 
@@ -119,7 +121,7 @@ class Issuer:
             f',"method":{_quoted(statement.method)},"authority":{_quoted(statement.authority)}'
             f',"target":{_quoted(statement.target)},"route":{_quoted(statement.route)}'
             f',"client":{_quoted(statement.client)},"record":{_quoted(statement.record)}'
-            f',"iat":{int(statement.issued_at.timestamp())}}}'
+            f',"fields":{_quoted(statement.fields)},"iat":{int(statement.issued_at.timestamp())}}}'
         )
         spelt = spelt or spell(statement.sender)
         signing_input = f"{_HEAD}.{spelt}{base64url.encode(about.encode('ascii'))}"
@@ -152,8 +154,9 @@ def verify(token: str | None, *, keys: Collection[bytes], request: HttpRequest, 
     """Verify the statement that came with `request`; `keys` are 32 octets each, two while one is replaced.
 
     Proves that a gate which shares one of `keys` said this, not more than 10 s ago, of a request with this method,
-    authority and target; and where it names a sender, that the client attestation in hand is the one that the
-    gate verified. Does not prove that the body has the covered digest (whoever reads it compares), that the
+    authority and target; and where it names a sender, that the client attestation, Authorization, Cookie and
+    Content-Type in hand are those that the gate verified, whatever a proxy and two servers make of fields that come
+    twice or are not ASCII. Does not prove that the body has the covered digest (whoever reads it compares), that the
     headers which the proof does not cover are those that the gate saw, nor that the statement is used once.
 
     Raises `MalformedEvidence` (`statement.malformed`) and `VerificationFailed` (the other reasons of `statement`).
@@ -171,7 +174,16 @@ def verify(token: str | None, *, keys: Collection[bytes], request: HttpRequest, 
         attestation = digest_of_attestation(request.headers.get(CLIENT_ATTESTATION, ""))
         if not compare_digest(attestation, statement.sender.attestation):
             raise VerificationFailed(reasons.ATTESTATION_MISMATCH)
+        if not compare_digest(_fields_in_hand(request).encode(), statement.fields.encode()):
+            raise VerificationFailed(reasons.REQUEST_MISMATCH, "Authorization, Cookie or Content-Type")
     return statement
+
+
+def _fields_in_hand(request: HttpRequest) -> str:
+    try:
+        return digest_of_fields(request.headers)
+    except MalformedEvidence as error:
+        raise VerificationFailed(reasons.REQUEST_MISMATCH, error.reason.code) from None
 
 
 _JOSE_HEADER: Final = {"alg": "HS256", "typ": TYPE}

@@ -19,6 +19,7 @@ from bonafide.django import runtime
 from bonafide.django.middleware import BonafideMiddleware
 from bonafide.django.models import CredentialBinding, ObservedRoute
 from bonafide.errors import ConfigurationError
+from bonafide.proof.http_signature import digest_of_fields
 from bonafide.reasons import configuration as configuration_reasons
 from bonafide.statement import Sender, Statement, digest_of_attestation
 from bonafide.stores.admission_keys import create_admission_key, read_admission_key
@@ -87,6 +88,7 @@ class Gate:
             route="/api/**",
             client="app",
             record="the-gates-record",
+            fields="" if who is None else digest_of_fields(request.headers),
             issued_at=datetime.now(UTC),
             sender=who,
         )

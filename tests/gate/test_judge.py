@@ -48,7 +48,7 @@ def judge(home: Path) -> Judge:
 def say(at: Judge, request: HttpRequest) -> Statement:
     """Return what the gate says of a request, as the API reads it."""
     environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in asked(request).items()}
-    outcome = at.judge(environ | {"CONTENT_TYPE": ""}, datetime.now(UTC))
+    outcome = at.judge(environ, datetime.now(UTC))
     assert isinstance(outcome, Passed), outcome
     return verify(outcome.statement, keys=[KEY], request=request, now=datetime.now(UTC))
 

@@ -16,6 +16,7 @@ from tests.django.real_server import BINARIES, ROOT
 from tests.upstream.word import ATTESTATION, key_file, spoken, statement
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bonafide.statement import Sender, Statement
@@ -96,9 +97,10 @@ class Running:
     def stop(self) -> None:
         self._process.stop()
 
-    def say(self, who: Sender | None, **changes: Any) -> Statement:
+    def say(self, who: Sender | None, *, fields: Mapping[str, str] | None = None, **changes: Any) -> Statement:
         """Return what a gate says at this moment of `GET /api/x` at this server."""
-        return statement(who, **({"authority": self.authority, "issued_at": datetime.now(UTC)} | changes))
+        here: dict[str, Any] = {"authority": self.authority, "issued_at": datetime.now(UTC)}
+        return statement(who, fields=fields, **(here | changes))
 
     def octets(
         self,

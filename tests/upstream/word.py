@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bonafide import statement as statements
 from bonafide.proof.content_digest import digest_of
+from bonafide.proof.http_signature import digest_of_fields
 from bonafide.statement import Sender, Statement, digest_of_attestation
 from bonafide.stores.admission_keys import create_admission_key, read_admission_key
 from bonafide.terms import EvidenceEnvironment, ProofKind, Tier
 from tests import canaries
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 NOW: Final = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
@@ -51,8 +53,8 @@ def sender(body: bytes = b"", **changes: Any) -> Sender:
     )
 
 
-def statement(who: Sender | None, **changes: Any) -> Statement:
-    """Return what a gate says of `GET /api/x`, a moment ago."""
+def statement(who: Sender | None, *, fields: Mapping[str, str] | None = None, **changes: Any) -> Statement:
+    """Return what a gate says of `GET /api/x`, a moment ago; `fields` are those of the request that a proof covers."""
     said = Statement(
         method="GET",
         authority=AUTHORITY,
@@ -60,6 +62,7 @@ def statement(who: Sender | None, **changes: Any) -> Statement:
         route="/api/**",
         client="app",
         record="gate-record",
+        fields="" if who is None else digest_of_fields(fields or {}),
         issued_at=NOW,
         sender=who,
     )

@@ -10,6 +10,7 @@ from bonafide import statement
 from bonafide.codec import base64url, json
 from bonafide.codec.jose import sign_hs256
 from bonafide.http import HttpRequest, Origin
+from bonafide.proof.http_signature import digest_of_fields
 from bonafide.statement import TYPE, Sender, Statement
 from bonafide.terms import EvidenceEnvironment, ProofKind, Tier
 from bonafide.testing.vectors import ACCEPT, Vector, encode
@@ -22,13 +23,17 @@ KEY: Final = bytes(range(32))
 NEXT_KEY: Final = bytes(range(32, 64))
 OTHER_KEY: Final = bytes(range(64, 96))
 ATTESTATION: Final = "a.client.attestation"
+FIELDS: Final = {"authorization": "Bearer of-a-user", "cookie": "", "content-type": "application/json"}
+"""What a proof covers where it is present; here an empty text stands for what is not."""
+
 HEADER: Final = {"alg": "HS256", "typ": TYPE}
 REQUEST: Final[dict[str, object]] = {
     "method": "POST",
     "scheme": "https",
     "authority": "api.example.com",
     "target": "/api/orders?a=1",
-    "attestation": ATTESTATION,
+    "oauth_client_attestation": ATTESTATION,
+    **{name.replace("-", "_"): value for name, value in FIELDS.items()},
 }
 SENDER: Final = Sender(
     instance="aW5zdGFuY2UtMDAwMDAwMQ",
@@ -63,12 +68,12 @@ def build() -> Iterator[Vector]:
 
 def judge_statement(vector: Vector) -> Mapping[str, object]:
     """Verify a statement against the request of the vector, as the API behind a gate does."""
-    attestation = vector.text("attestation")
+    present = {name: vector.text(name.replace("-", "_")) for name in (*FIELDS, "oauth-client-attestation")}
     request = HttpRequest(
         method=vector.text("method"),
         origin=Origin(scheme=vector.text("scheme"), authority=vector.text("authority")),
         target=vector.text("target"),
-        headers={"oauth-client-attestation": attestation} if attestation else {},
+        headers={name: value for name, value in present.items() if value},
     )
     keys = [base64.b64decode(key, validate=True) for key in vector.texts("keys")]
     said = statement.verify(vector.text("statement"), keys=keys, request=request, now=vector.moment())
@@ -98,7 +103,7 @@ def _cases() -> dict[str, tuple[str, str, dict[str, Any]]]:
         "good_unproven": (
             "Nothing was admitted: the route observes, or asks for no proof",
             ACCEPT,
-            {"statement": _token(_body(None)), "attestation": "", "admitted": False},
+            {"statement": _token(_body(None)), "oauth_client_attestation": "", "admitted": False},
         ),
         "good_second_key": ("While the key is replaced", ACCEPT, {"keys": [encode(NEXT_KEY), encode(KEY)]}),
         "good_last_second": ("Ten seconds old", ACCEPT, {"later": timedelta(seconds=10)}),
@@ -119,12 +124,18 @@ def _cases() -> dict[str, tuple[str, str, dict[str, Any]]]:
         "path": ("For another path", "request_mismatch", {"target": "/api/order?a=1"}),
         "query": ("For another query", "request_mismatch", {"target": "/api/orders?a=2"}),
         "spelling": ("The path in another spelling", "request_mismatch", {"target": "/api/%6Frders?a=1"}),
-        "attestation": ("Another attestation", "attestation_mismatch", {"attestation": "another"}),
-        "no_attestation": ("No attestation", "attestation_mismatch", {"attestation": ""}),
+        "attestation": ("Another attestation", "attestation_mismatch", {"oauth_client_attestation": "another"}),
+        "no_attestation": ("No attestation", "attestation_mismatch", {"oauth_client_attestation": ""}),
+        "authorization": ("Another user's token", "request_mismatch", {"authorization": "Bearer of-another"}),
+        "no_authorization": ("No token", "request_mismatch", {"authorization": ""}),
+        "cookie": ("A cookie that the gate did not see", "request_mismatch", {"cookie": "a=1"}),
+        "content_type": ("Another type of body", "request_mismatch", {"content_type": "text/plain"}),
+        "content_type_octets": ("A type that is not ASCII", "request_mismatch", {"content_type": "text/\u00e9"}),
         "admitted_without_sender": ("Admitted, and nobody named", "malformed", without("sender")),
         "sender_without_admitted": ("Not admitted, and somebody named", "malformed", said(admitted=False)),
         "admitted_number": ("Admitted as a number", "malformed", said(admitted=1)),
         "member_missing": ("No route", "malformed", without("route")),
+        "no_fields": ("No digest of fields", "malformed", without("fields")),
         "member_more": ("A member more", "malformed", said(more="x")),
         "time_fraction": ("A time with a fraction", "malformed", said(iat=NOW.timestamp() + 0.5)),
         "sender_member_more": ("A member more of the sender", "malformed", of_sender(more="x")),
@@ -143,6 +154,7 @@ def _body(sender: Sender | None = SENDER) -> dict[str, Any]:
         route="/api/**",
         client="app",
         record="cmVjb3JkLTAwMDAwMDAwMQ",
+        fields="" if sender is None else digest_of_fields({name: value for name, value in FIELDS.items() if value}),
         issued_at=NOW,
         sender=sender,
     )

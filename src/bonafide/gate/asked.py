@@ -5,7 +5,10 @@
     Originalupgrade Originaladdress                   Upgrade, and where the client connects from
 
 WSGI writes `X-A` and `X_A` alike, and not every proxy drops the latter; a name without either cannot be sent in
-another spelling, and under its own the proxy overwrites it. All other fields pass as the client sent them.
+another spelling, and under its own the proxy overwrites it, or leaves it out where there is nothing to say. All other
+fields pass as the client sent them, but Content-Type and Cookie in one field: of several, a server shows the first.
+
+Granian says '' for a value that is not ASCII. So '' is no absence: it is judged as a field that is there.
 Nothing here is proven: that is what the gate is asked for.
 """
 
@@ -24,9 +27,6 @@ if TYPE_CHECKING:
     from bonafide.http import Origins
 
 _SAID_BY_THE_PROXY: Final = {"upgrade": "HTTP_ORIGINALUPGRADE", "trailer": "HTTP_ORIGINALTRAILER"}
-_EMPTY_IS_ABSENT: Final = ("content-type", *_SAID_BY_THE_PROXY)
-"""WSGI servers say '' where there is no Content-Type, and the proxy where it was told nothing."""
-
 _KEYS: Final = {"content-type": "CONTENT_TYPE", **_SAID_BY_THE_PROXY}
 _FIELDS: Final = tuple((_KEYS.get(name, f"HTTP_{name.upper().replace('-', '_')}"), name) for name in FIELDS_READ)
 
@@ -47,9 +47,6 @@ def read_request(environ: Mapping[str, Any], origins: Origins) -> Asked:
     length, has_body = _framing(environ)
     find = environ.get
     headers = {name: value for key, name in _FIELDS if (value := find(key)) is not None}
-    for name in _EMPTY_IS_ABSENT:
-        if not headers.get(name, "x"):
-            del headers[name]
     target, method = find("HTTP_ORIGINALTARGET", ""), find("HTTP_ORIGINALMETHOD", "")
     if not target or not method:
         raise MalformedEvidence(reasons.TARGET_NOT_CANONICAL, "the proxy names no method or no target")
@@ -59,14 +56,14 @@ def read_request(environ: Mapping[str, Any], origins: Origins) -> Asked:
 
 def _framing(environ: Mapping[str, Any]) -> tuple[int | None, bool]:
     """Return the announced length, and whether there is a body; refuse what two parties could frame differently."""
-    length, coding = environ.get("HTTP_ORIGINALLENGTH", ""), environ.get("HTTP_ORIGINALCODING", "")
-    if coding and (length or coding.lower() != "chunked"):
+    length, coding = environ.get("HTTP_ORIGINALLENGTH"), environ.get("HTTP_ORIGINALCODING")
+    if coding is not None and (length is not None or coding.lower() != "chunked"):
         raise MalformedEvidence(reasons.BODY_FRAMING, "Transfer-Encoding")
-    if length and not (length.isascii() and length.isdecimal() and len(length) <= _MAX_LENGTH_DIGITS):
+    if length is None:
+        return None, coding is not None
+    if not (length.isascii() and length.isdecimal() and len(length) <= _MAX_LENGTH_DIGITS):
         raise MalformedEvidence(reasons.BODY_FRAMING, "Content-Length")
-    if length:
-        return int(length), int(length) > 0
-    return None, bool(coding)
+    return int(length), int(length) > 0
 
 
 _MAX_LENGTH_DIGITS: Final = 15

@@ -15,6 +15,7 @@ from bonafide.gate.asked import read_request
 from bonafide.gate.config import BodyDigest
 from bonafide.gate.rates import RatesUnavailable
 from bonafide.http import Origins
+from bonafide.proof.http_signature import digest_of_fields
 from bonafide.reasons import request as request_reasons
 from bonafide.reasons import route as route_reasons
 from bonafide.reasons import store as store_reasons
@@ -184,9 +185,16 @@ class Judge:
                 opening = self._provisioned.opening(route.match, now)
             if enforced and opening is None:
                 return Refused(verdict, record, door.upstream.name, wait)
+        word = self._word(verdict, asked, door, record, now)
+        return Passed(word, record, verdict, door.upstream.name, opening)
+
+    def _word(self, verdict: Verdict, asked: Asked, door: _Door, record: str, now: datetime) -> str:
+        """Return the statement about a request that goes on."""
         sender = spelt = None
+        fields = ""
         if isinstance(verdict, Admitted):
             sender, spelt = self._senders.of(verdict, asked, now.timestamp())
+            fields = digest_of_fields(asked.request.headers)
         said = Statement(
             method=asked.request.method,
             authority=asked.request.origin.authority,
@@ -194,10 +202,11 @@ class Judge:
             route="" if verdict.route is None else verdict.route.match,
             client="app" if verdict.route is None else verdict.route.client.value,
             record=record,
+            fields=fields,
             issued_at=now,
             sender=sender,
         )
-        return Passed(door.issuer.issue(said, spelt=spelt), record, verdict, door.upstream.name, opening)
+        return door.issuer.issue(said, spelt=spelt)
 
 
 def _gate(config: GateConfig, upstream: Upstream, provisioned: Provisioned) -> Gate:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 
+from bonafide.codec import base64url
 from bonafide.codec.ecdsa import sign_raw, verify_raw
 from bonafide.errors import MalformedEvidence, VerificationFailed
 from bonafide.http import MAX_HEADER_BYTES, METHOD, split_target
@@ -192,12 +193,13 @@ def parse_request_line(request: HttpRequest) -> tuple[str, str]:
 def verify_form(request: HttpRequest, *, upgrade: bool = False) -> None:
     """Refuse what no proof can make safe: codings, method overrides, upgrades, trailers, joined fields.
 
-    `upgrade` allows an Upgrade header. Raises `MalformedEvidence` (`request.*`). Proves nothing else.
+    `upgrade` allows an Upgrade to `websocket`: any other is a tunnel that nobody judges.
+    Raises `MalformedEvidence` (`request.*`). Proves nothing else.
     """
     headers = request.headers
     if not _REFUSED.keys().isdisjoint(headers):
         for name, reason in _REFUSED.items():
-            if name in headers and not (upgrade and name == "upgrade"):
+            if name in headers and not (upgrade and name == "upgrade" and headers[name].lower() == "websocket"):
                 raise MalformedEvidence(reason, name)
     for name in _SINGLE_VALUED:
         if "," in headers.get(name, ""):
@@ -278,16 +280,31 @@ def _compose(request: HttpRequest, path: str, query: str, attestation: str | Non
     if attestation is not None:
         names = _LEADING_ATTESTED
         lines += f'"oauth-client-attestation": {attestation}\n'
+    present, field_lines = _fields(headers)
+    return f'{names}{present} "content-digest")', f'{lines}{field_lines}"content-digest": {digest}\n'
+
+
+def digest_of_fields(headers: Mapping[str, str]) -> str:
+    """Return the SHA-256, in base64url, of the Authorization, Cookie and Content-Type that a proof covers.
+
+    By it two parties that were handed one request by a proxy tell whether they read the same fields. Proves nothing by
+    itself. Raises `MalformedEvidence` (`request.field_*`) for values that no proof covers.
+    """
+    return base64url.encode(sha256(_fields(headers)[1].encode("ascii")).digest())
+
+
+def _fields(headers: Mapping[str, str]) -> tuple[str, str]:
+    names = lines = ""
     if (value := headers.get("authorization")) is not None:
-        names += ' "authorization"'
-        lines += f'"authorization": {_covered("authorization", value)}\n'
+        names = ' "authorization"'
+        lines = f'"authorization": {_covered("authorization", value)}\n'
     if (value := headers.get("cookie")) is not None:
         names += ' "cookie"'
         lines += f'"cookie": {_covered("cookie", value)}\n'
     if (value := headers.get("content-type")) is not None:
         names += ' "content-type"'
         lines += f'"content-type": {_covered("content-type", value)}\n'
-    return names + ' "content-digest")', f'{lines}"content-digest": {digest}\n'
+    return names, lines
 
 
 _LEADING: Final = '("@method" "@scheme" "@authority" "@path" "@query"'
@@ -295,10 +312,13 @@ _LEADING_ATTESTED: Final = f'{_LEADING} "{CLIENT_ATTESTATION}"'
 
 
 def _covered(name: str, value: str) -> str:
-    """Return a value that is one line, or one component could imitate the next (RFC 9421 section 7.5.6)."""
+    """Return a value that is one line, or one component could imitate the next (RFC 9421 section 7.5.6).
+
+    An empty one is refused as well: granian says '' for a value that is not ASCII, and others hand it on.
+    """
     if len(value) > MAX_HEADER_BYTES:
         raise MalformedEvidence(request_reasons.FIELD_TOO_LARGE, name)
-    if not (value.isascii() and value.isprintable()) or value != value.strip():
+    if not value or not (value.isascii() and value.isprintable()) or value != value.strip():
         raise MalformedEvidence(request_reasons.FIELD_NOT_ASCII, name)
     return value
 

@@ -58,8 +58,8 @@ FIELD_TOO_LARGE: Final = Reason(
 
 FIELD_NOT_ASCII: Final = Reason(
     code="request.field_not_ascii",
-    meaning="A covered header field holds an octet outside visible ASCII, space and tab, or has space at its ends.",
-    honest_cause="A cookie with raw UTF-8.",
+    meaning="A covered header field is empty, holds an octet outside visible ASCII, or has space at its ends.",
+    honest_cause="A cookie with raw UTF-8, which some servers hand on as an empty value.",
     likely_attack="Octets that servers decode differently.",
     remedy="Encode the value.",
     spec="RFC 9421 section 2.1",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bonafide.errors import ConfigurationError
 from bonafide.gate.proxies import ORIGINAL_HEADERS, Address, Front, Site, envoy
 from bonafide.http import Origins
 from bonafide.routes import parse_rules
@@ -67,3 +68,19 @@ def test_deadline_is_the_gates(read: dict[str, Any]) -> None:
     slow = replace(FRONT, deadline=FRONT.deadline * 2)
     document = json.loads(envoy.configuration(slow, SITE))
     assert document["http_filters"][1]["typed_config"]["http_service"]["server_uri"]["timeout"] == "2.000s"
+
+
+def test_api_behind_tls_is_spoken_to_in_tls_and_verified() -> None:
+    site = replace(SITE, backend=Address(authority="api.internal:443", tls=True))
+    gate, api = json.loads(envoy.configuration(FRONT, site))["clusters"]
+    assert "transport_socket" not in gate
+    context = api["transport_socket"]["typed_config"]
+    assert context["sni"] == "api.internal"
+    trusted = context["common_tls_context"]["validation_context"]
+    assert trusted["match_typed_subject_alt_names"] == [{"san_type": "DNS", "matcher": {"exact": "api.internal"}}]
+    assert trusted["trusted_ca"]["filename"]
+
+
+def test_api_that_takes_no_bodies_is_refused_since_envoy_would_hand_them_on() -> None:
+    with pytest.raises(ConfigurationError):
+        envoy.configuration(FRONT, replace(SITE, takes_bodies=False))

@@ -113,6 +113,9 @@ def test_names_that_a_proxy_cannot_tell_apart_are_refused() -> None:
         Front(gate=LISTENS, service=None, sites=(site(name="api-1"), site(name="API.1")))
     with pytest.raises(ConfigurationError):
         Front(gate=LISTENS, service=None, sites=())
+    for ours in ("gate", "Service", "refused", "silent"):
+        with pytest.raises(ConfigurationError):
+            Front(gate=LISTENS, service=None, sites=(site(name=ours),))
 
 
 @pytest.mark.parametrize("deadline", [timedelta(0), timedelta(seconds=61)])

@@ -257,6 +257,27 @@ def test_upgrade_goes_through_where_the_first_matching_route_says_so(
     assert (got.one("Connection").lower() == "upgrade") is goes_through
 
 
+@pytest.mark.parametrize("protocol", ["h2c", "websocket, h2c", "TLS/1.0", "websocket/13"])
+def test_upgrade_to_anything_but_a_websocket_is_handed_on_to_nobody(stage: Stage, protocol: str) -> None:
+    """Behind it would be a tunnel whose requests nobody judges."""
+    stage.gate.answer = lambda _: b"HTTP/1.1 204 No Content\r\n\r\n"  # as on a route that asks for no proof
+    fields = (("Upgrade", protocol), ("Connection", "Upgrade, HTTP2-Settings"), ("HTTP2-Settings", "AAMAAABkAAQAoAAA"))
+    stage.send(having(signed("/ws/chat"), *fields))
+    for got in stage.api.seen:
+        assert not got.all("Upgrade")
+        assert not got.all("HTTP2-Settings")
+
+
+def test_what_an_api_says_in_a_gates_name_reaches_no_client(stage: Stage) -> None:
+    stage.api.answer = lambda _: (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nBonafide-Admission: secret\r\nBonafide-Status: 401\r\n\r\n"
+    )
+    answer = stage.ask(signed())
+    assert answer.status == 200
+    assert not answer.all("Bonafide-Admission")
+    assert not answer.all("Bonafide-Status")
+
+
 def test_two_sockets_talk_over_an_upgraded_connection(stage: Stage) -> None:
     """The API's 101 comes back, and is not taken for anything of the gate's."""
     stage.api.answer = lambda _: (

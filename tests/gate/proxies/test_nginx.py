@@ -97,6 +97,12 @@ def test_names_of_the_gate_that_a_client_sends_reach_nobody(stage: Stage) -> Non
     assert {name: got.one(name) for name in GATE_HEADERS if got.all(name)} == {"Bonafide-Admission": ADMISSION}
 
 
+def test_api_cannot_send_nginx_to_another_path_than_the_gate_judged(stage: Stage) -> None:
+    stage.api.answer = lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX-Accel-Redirect: /api/secret\r\n\r\nown"
+    assert stage.ask(signed()).body == b"own"
+    assert [got.target for got in stage.api.seen] == ["/api/config"]
+
+
 def test_old_admission_does_not_pass_where_the_gate_gives_none(stage: Stage) -> None:
     stage.gate.answer = lambda _: b"HTTP/1.1 204 No Content\r\n\r\n"
     stage.ask(having(signed(), ("Bonafide-Admission", ADMISSION)))

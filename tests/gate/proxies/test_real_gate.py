@@ -11,6 +11,7 @@ import pytest
 
 from bonafide import statement
 from bonafide.http import HttpRequest, Origin
+from bonafide.proof.content_digest import digest_of
 from tests.gate.proxies.judging import HOST, having, without
 from tests.gate.proxies.stage import Stage
 from tests.gate.proxies.starting import STARTS
@@ -55,17 +56,21 @@ def sent(request: HttpRequest, body: bytes = b"") -> Message:
     return Message(f"{request.method} {request.target} HTTP/1.1", (("Host", HOST), *lines, *length), body)
 
 
-def test_admission_that_arrives_is_about_the_request_that_arrives(stage: Stage, gate: RunningGate) -> None:
-    assert stage.ask(sent(fresh("/api/a%20b?x=1&y=%2f"))).status == 200
-    (got,) = stage.api.seen
-    arrived = HttpRequest(
+def arrived(got: Message) -> HttpRequest:
+    """Return what the API got, as a middleware of ours reads it."""
+    return HttpRequest(
         method=got.method,
         origin=Origin(scheme="https", authority=got.one("Host")),
         target=got.target,
         headers={name.lower(): value for name, value in got.headers},
     )
+
+
+def test_admission_that_arrives_is_about_the_request_that_arrives(stage: Stage, gate: RunningGate) -> None:
+    assert stage.ask(sent(fresh("/api/a%20b?x=1&y=%2f"))).status == 200
+    (got,) = stage.api.seen
     said = statement.verify(
-        got.one("Bonafide-Admission"), keys=[gate.admission_key], request=arrived, now=datetime.now(UTC)
+        got.one("Bonafide-Admission"), keys=[gate.admission_key], request=arrived(got), now=datetime.now(UTC)
     )
     assert said.sender is not None
     assert said.sender.app == "shop"
@@ -88,6 +93,50 @@ def test_field_that_comes_twice_is_refused_by_somebody(stage: Stage, field: str)
     for extra in (message.one(field), "x"):
         assert stage.ask(having(message, (field.title(), extra))).status in {400, 401}
     assert not stage.api.seen
+
+
+BODY = b'{"a":1}'
+FORM = "application/x-www-form-urlencoded"
+EDITED_FIELDS: dict[str, tuple[dict[str, str], tuple[tuple[str, str], ...]]] = {
+    "a second type": ({"content-type": "application/json"}, (("Content-Type", FORM),)),
+    "a second type that is not ASCII": ({"content-type": "application/json"}, (("Content-Type", f"{FORM}; a=\xff"),)),
+    "a type where none was signed": ({}, (("Content-Type", FORM),)),
+    "one that is not ASCII": ({}, (("Content-Type", f"{FORM}; a=\xff"),)),
+    "an empty one, then another": ({}, (("Content-Type", ""), ("Content-Type", FORM))),
+    "a token that is not ASCII": ({}, (("Authorization", "Bearer \xff"),)),
+    "a cookie that is not ASCII": ({}, (("Cookie", "sid=evil; x=\xff"),)),
+    "a second cookie that is not ASCII": ({"cookie": "a=1"}, (("Cookie", "sid=\xff"),)),
+    "a type that Connection names": ({}, (("Content-Type", FORM), ("Connection", "Content-Type"))),
+    "a cookie that Connection names": ({}, (("Cookie", "sid=evil"), ("Connection", "Cookie"))),
+    "a token that Connection names": ({}, (("Authorization", "Bearer evil"), ("Connection", "Authorization"))),
+    "an override that Connection names": (
+        {},
+        (("X-HTTP-Method-Override", "DELETE"), ("Connection", "X-HTTP-Method-Override")),
+    ),
+    "a coding that Connection names": ({}, (("Content-Encoding", "gzip"), ("Connection", "Content-Encoding"))),
+    "an announced trailer that is not ASCII": ({}, (("Trailer", "X-\xff"),)),
+    "an upgrade that is not ASCII": ({}, (("Upgrade", "h2c\xff"), ("Connection", "Upgrade"))),
+}
+
+
+@pytest.mark.parametrize(("signed", "added"), EDITED_FIELDS.values(), ids=EDITED_FIELDS)
+def test_field_that_the_app_did_not_sign_is_refused_or_reaches_nobody(
+    stage: Stage, gate: RunningGate, signed: dict[str, str], added: tuple[tuple[str, str], ...]
+) -> None:
+    """The gate's server shows the first of several fields, and '' for what is not ASCII; an API's shows others."""
+    request = fresh(method="POST", headers={"content-digest": digest_of([BODY]), "authorization": None, **signed})
+    answer = stage.ask(having(sent(request, BODY), *added))
+    if answer.status != 200:
+        assert answer.status in {400, 401}
+        assert not stage.api.seen
+        return
+    (got,) = stage.api.seen
+    assert [got.all(name) for name in JUDGED] == [[signed[name]] if name in signed else [] for name in JUDGED]
+    word = got.one("Bonafide-Admission")
+    assert statement.verify(word, keys=[gate.admission_key], request=arrived(got), now=datetime.now(UTC)).admitted
+
+
+JUDGED = ("content-type", "cookie", "authorization", "x-http-method-override", "content-encoding", "upgrade")
 
 
 def test_cookie_in_two_fields_reaches_the_api_in_one_or_not_at_all(stage: Stage) -> None:

@@ -40,7 +40,8 @@ def _snippet(front: Front, site: Site) -> str:
         service="" if front.service is None else _service(front.service),
         body=_body(site),
         gate=_upstream(front.gate),
-        told="\n".join(f"\t\t\theader_up {name} {_TOLD[name]}" for name in ORIGINAL_HEADERS),
+        told="\n".join(f"\t\t\theader_up {name} {_TOLD[name]}" for name in ORIGINAL_HEADERS if name in _TOLD),
+        told_where_sent="\n".join(_TELL.format(field=field, name=name) for name, field in _TOLD_WHERE_SENT.items()),
         deadline=f"{front.deadline.total_seconds() * 1000:.0f}ms",
         refusals="\n".join(_refusal(status) for status in _REFUSALS),
         silent=_document(503, "back_off", "{http.request.uuid}"),
@@ -84,12 +85,21 @@ _TOLD: Final = {
     "Originalmethod": "{http.request.method}",
     "Originaltarget": "{http.request.orig_uri}",
     "Originalhost": "{bonafide_host}",
-    "Originallength": "{http.request.header.Content-Length}",
-    "Originalcoding": "{http.request.header.Transfer-Encoding}",
-    "Originalupgrade": "{http.request.header.Upgrade}",
-    "Originaltrailer": "{http.request.header.Trailer}",
     "Originaladdress": "{http.request.remote.host}",
 }
+
+_TOLD_WHERE_SENT: Final = {
+    "Originallength": "Content-Length",
+    "Originalcoding": "Transfer-Encoding",
+    "Originalupgrade": "Upgrade",
+    "Originaltrailer": "Trailer",
+    "Content-Type": "Content-Type",
+}
+"""To a gate an empty field is one that is there. Content-Type becomes one field, for the API as well."""
+
+_TELL: Final = """\
+		@bonafide_{field} header {field} *
+		request_header @bonafide_{field} {name} {{http.request.header.{field}}}"""
 
 _HEAD: Final = """\
 # Written by `bonafide proxy caddy`. Import it at the top of the Caddyfile, and in the site of each API its snippet:
@@ -105,8 +115,10 @@ _SNIPPET: Final = """\
 		# What a client must not say, and names that a WSGI server reads as others.
 		request_header -Bonafide-*
 		request_header -*_*
+		request_header -Original*
 		request_header -Forwarded
 		request_header -Proxy
+		request_header -HTTP2-Settings
 
 		# A Host that names another API, or none, names none here: the gate refuses it.
 		map {{http.request.hostport}} {{bonafide_host}} {{
@@ -117,6 +129,19 @@ _SNIPPET: Final = """\
 		map "{{http.request.method}} {{http.request.orig_uri}}" {{bonafide_upgrade}} {{
 {upgrades}			default dropped
 		}}
+{told_where_sent}
+		# Before the gate is asked: what `Connection` names is handed on to nobody, and it must not be to the API alone.
+		@bonafide_upgraded {{
+			expression `{{bonafide_upgrade}} == "through"`
+			header_regexp Upgrade (?i)^websocket$
+		}}
+		@bonafide_plain not {{
+			expression `{{bonafide_upgrade}} == "through"`
+			header_regexp Upgrade (?i)^websocket$
+		}}
+		request_header @bonafide_plain -Upgrade
+		request_header @bonafide_plain -Connection
+		request_header @bonafide_upgraded Connection Upgrade
 {service}{body}
 		reverse_proxy {gate} {{
 			method GET
@@ -143,10 +168,10 @@ _SNIPPET: Final = """\
 		}}
 		vars bonafide_judged yes
 
-		@bonafide_plain expression `{{bonafide_upgrade}} != "through"`
-		request_header @bonafide_plain -Upgrade
-		request_header @bonafide_plain -Connection
 		reverse_proxy {api} {{
+			header_up -Original*
+			header_down -Bonafide-Admission
+			header_down -Bonafide-Status
 			header_up Bonafide-Admission {{vars.bonafide_admission}}
 			header_up X-Forwarded-For {{http.request.remote.host}}
 			header_up -X-Forwarded-Host

@@ -10,11 +10,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from bonafide.errors import ConfigurationError
+from bonafide.reasons import configuration as reasons
+
 if TYPE_CHECKING:
     from bonafide.gate.proxies.front import Address, Front, Site
 
 _AUTHZ: Final = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz"
 _LUA: Final = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
+_TLS: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 _ROUTER: Final = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 
 _TELL: Final = """\
@@ -57,7 +61,13 @@ end
 
 
 def configuration(front: Front, site: Site) -> str:
-    """Return `http_filters` and `clusters` for one API, as JSON."""
+    """Return `http_filters` and `clusters` for one API, as JSON.
+
+    Raises `ConfigurationError` (`configuration.setting_malformed`) for an API that takes no bodies: nothing here
+    refuses one that comes without being announced.
+    """
+    if not site.takes_bodies:
+        raise ConfigurationError(reasons.SETTING_MALFORMED, f"{site.name}: Envoy would hand unread bodies on")
     hosts = ", ".join(f'["{host}"] = true' for host in site.hosts)
     tell = {"inline_string": _TELL.replace("@HOSTS@", hosts)}
     document = {
@@ -108,4 +118,15 @@ def _cluster(name: str, address: Address) -> dict[str, Any]:
         "type": "STATIC" if address.path else "STRICT_DNS",
         "connect_timeout": "1s",
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        **(_transport(address.host) if address.tls else {}),
     }
+
+
+def _transport(host: str) -> dict[str, Any]:
+    """Return TLS to a server whose name is verified; the file is Debian's."""
+    trusted = {
+        "trusted_ca": {"filename": "/etc/ssl/certs/ca-certificates.crt"},
+        "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": host}}],
+    }
+    context = {"@type": _TLS, "sni": host, "common_tls_context": {"validation_context": trusted}}
+    return {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context}}

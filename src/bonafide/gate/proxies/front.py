@@ -62,6 +62,9 @@ seconds only.
 MARGIN: Final = timedelta(milliseconds=500)
 """What a gate may take beyond its own wait for a silent store, before a proxy gives up on it."""
 
+_OURS: Final = frozenset(("gate", "service", "refused", "silent"))
+"""What proxies' own names begin with when they are not a site's."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _UNIX: Final = re.compile(r"unix:(/[A-Za-z0-9._/-]{1,100})")
 _INTERNET: Final = re.compile(r"(?P<host>[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]+\]):(?P<port>[1-9][0-9]{0,4})")
@@ -185,8 +188,8 @@ class Front:
     def __post_init__(self) -> None:
         """Refuse what would leave a proxy with nothing to guard, or with one name for two things."""
         names = [site.identifier for site in self.sites]
-        if not names or len(set(names)) != len(names):
-            _refuse("a proxy needs upstreams, whose names differ in more than case and punctuation")
+        if not names or len(set(names)) != len(names) or not _OURS.isdisjoint(names):
+            _refuse("a proxy needs upstreams, whose names differ in more than case and punctuation, none of them ours")
         if not timedelta(0) < self.deadline <= timedelta(seconds=60):
             _refuse("the gate's deadline is above 0 and at most 60 seconds")
 

@@ -20,6 +20,9 @@ local LEFT_OUT = {
   ["http2-settings"] = true,
 }
 
+-- Fields that came more than once reach gate and API as one, so that both read the same.
+local JOINED = { ["cookie"] = "; ", ["content-type"] = ", " }
+
 local function refuse(txn, status, action, record, retry_after, challenge)
   local reply = txn:reply()
   reply:set_status(status, TITLES[status])
@@ -51,9 +54,9 @@ local function read_headers(txn)
     elseif not LEFT_OUT[plain] then
       local lines = {}
       while values[#lines] do lines[#lines + 1] = values[#lines] end
-      if plain == "cookie" and #lines > 1 then
-        lines = { table.concat(lines, "; ") }  -- one field for the gate and for the API
-        txn.http:req_set_header("Cookie", lines[1])
+      if JOINED[plain] and #lines > 1 then
+        lines = { table.concat(lines, JOINED[plain]) }
+        txn.http:req_set_header(plain, lines[1])
       end
       told[plain] = lines
     end
@@ -88,6 +91,7 @@ local function admit(txn, gate, timeout)
   if asked and answer and answer.status == 204 then
     local admission = first(answer.headers, "bonafide-admission")
     if admission then txn.http:req_set_header("Bonafide-Admission", admission) end
+    txn:set_var("txn.bonafide_admitted", true)  -- what has no such mark goes no further, whatever became of this action
     return
   end
   if asked and answer and (answer.status == 401 or answer.status == 403) then

@@ -1,8 +1,8 @@
 """HAProxy in front of a gate: a Lua file that asks, and the lines of a front end that uses it.
 
 Rules of this file: as in `nginx`, the gate is told what arrived, and what is not known to be the gate's answer is a
-refusal: the action of `haproxy.lua` ends every request that was not answered with 204. Written for 2.6, which Debian 12
-ships, and newer.
+refusal: the action of `haproxy.lua` marks what was answered with 204 as the last thing that it does, and what has no
+mark is refused. Written for 2.6, which Debian 12 ships, and newer.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def configuration(front: Front, lua_file: str, *, bind: str = BIND) -> str:
     if front.service is not None:
         parts.append(_service(front.service))
     parts += [_site(site) for site in front.sites]
-    parts.append(_ADMIT.format(gate=_address(front.gate), timeout=timeout))
+    parts.append(_ADMIT.format(gate=_address(front.gate), timeout=timeout, refused=_SILENT))
     if front.service is not None:
         parts.append("    use_backend bonafide_service if bonafide_public bonafide_plain")
     parts += [f"    use_backend bonafide_{site.identifier} if bonafide_at_{site.identifier}" for site in front.sites]
@@ -63,9 +63,9 @@ def _service(service: Service) -> str:
 
 
 def _site(site: Site) -> str:
-    lines = [f"    acl bonafide_at_{site.identifier} req.hdr(host) -i -m str {' '.join(site.hosts)}"]
+    lines = [f"    acl bonafide_at_{site.identifier} req.fhdr(host) -i -m str {' '.join(site.hosts)}"]
     where = f"!bonafide_public bonafide_at_{site.identifier}"
-    lines.append(f"    http-request set-var(txn.bonafide_host) req.hdr(host) if bonafide_at_{site.identifier}")
+    lines.append(f"    http-request set-var(txn.bonafide_host) req.fhdr(host) if bonafide_at_{site.identifier}")
     if not site.takes_bodies:
         lines += [
             "    # Nothing behind this proxy compares a body with its digest, so that none is taken.",
@@ -75,9 +75,9 @@ def _site(site: Site) -> str:
         ]
     elif site.max_body is not None:
         lines.append(f"    {_TOO_LARGE} if {where} {{ req.body_size gt {site.max_body} }}")
-    name = f"bonafide_upgrade_{site.identifier}"
+    name, at = f"bonafide_upgrade_{site.identifier}", f"bonafide_at_{site.identifier}"
     lines += [
-        f"    http-request set-var(txn.{name}) bool({_flag(route)}) if {_first(route, name)}"
+        f"    http-request set-var(txn.{name}) bool({_flag(route)}) if {at} {_first(route, name)}"
         for route in site.upgrading
     ]
     lines.append(f"    acl {name} var(txn.{name}) -m bool")
@@ -105,8 +105,16 @@ def _backend(name: str, address: Address) -> str:
 
 _TOO_LARGE: Final = (
     "http-request return status 413 content-type application/problem+json hdr Cache-Control no-store "
-    "hdr Bonafide-Action give_up hdr Bonafide-Record %[uuid] "
-    """lf-string '{"type":"about:blank","title":"Request Entity Too Large","status":413,"action":"give_up"}'"""
+    "hdr Bonafide-Action give_up hdr Bonafide-Record %[var(txn.bonafide_record)] "
+    """lf-string '{"type":"about:blank","title":"Request Entity Too Large","status":413,"action":"give_up","""
+    """"record":"%[var(txn.bonafide_record)]"}'"""
+)
+
+_SILENT: Final = (
+    "http-request return status 503 content-type application/problem+json hdr Cache-Control no-store "
+    "hdr Bonafide-Action back_off hdr Bonafide-Record %[var(txn.bonafide_record)] hdr Retry-After 5 "
+    """lf-string '{"type":"about:blank","title":"Service Unavailable","status":503,"action":"back_off","""
+    """"record":"%[var(txn.bonafide_record)]"}'"""
 )
 
 _HEAD: Final = """\
@@ -119,6 +127,7 @@ global
 frontend bonafide
     bind {bind}
     http-request set-var-fmt(txn.bonafide_line) "%[method] %[pathq]"
+    http-request set-var(txn.bonafide_record) uuid()
     acl bonafide_plain url_beg /
     acl bonafide_plain fc_http_major 2
     http-request return status 400 if {{ req.ver 1.0 }} {{ req.hdr(transfer-encoding) -m found }}"""
@@ -132,9 +141,16 @@ _SERVICE: Final = """\
 
 _ADMIT: Final = """\
     http-request lua.bonafide_admit {gate} {timeout} if !bonafide_public
+    # HAProxy goes on where a Lua action fails, or is ended because the client has gone.
+    {refused} if !bonafide_public !{{ var(txn.bonafide_admitted) -m bool }}
     http-request del-header Bonafide-Admission if bonafide_public
+    acl bonafide_websocket req.fhdr(upgrade) -i -m str websocket
     http-request del-header Upgrade if !bonafide_upgrades
     http-request del-header Connection if !bonafide_upgrades
+    http-request del-header Upgrade if !bonafide_websocket
+    http-request del-header HTTP2-Settings
+    http-response del-header Bonafide-Admission
+    http-response del-header Bonafide-Status
     http-request set-header X-Forwarded-For %[src]
     http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
     http-request set-header X-Forwarded-Proto http if !{{ ssl_fc }}

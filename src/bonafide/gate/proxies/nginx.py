@@ -9,7 +9,7 @@ Rules of this file:
   `proxy_pass`, one `location /`, no rewriting. Nginx matches locations on its own normal form of the path, so the
   snippet never lets a location decide what a request needs.
 - `auth_request` stands at the level of the server: a location that the site adds is guarded unless it says otherwise.
-- What is not known to be the gate's answer is a refusal.
+- What the gate did not answer with 204 is a refusal. Nginx takes any 2xx for it; a gate says no other.
 - Written for 1.22, which Debian 12 ships, and newer.
 """
 
@@ -127,7 +127,7 @@ def _site_level(site: Site) -> str:
 
 
 def _upgrade(route: Route) -> str:
-    value = "$http_upgrade" if route.upgrade else '""'
+    value = "$bonafide_websocket" if route.upgrade else '""'
     return f'    "~{line_of(route)}" {value};\n'
 
 

@@ -30,6 +30,12 @@ map $request $bonafide_target {
     "~^[A-Z]+ (?<bonafide_sent>[^ ]+) HTTP/[0-9.]+$" $bonafide_sent;
 }
 
+# Of what `Upgrade` may ask for, this alone: behind it everything else is a tunnel that nobody judges.
+map $http_upgrade $bonafide_websocket {
+    default "";
+    "~*^websocket$" websocket;
+}
+
 # What a refusal says, in the forms that it may have; another form is not repeated to anybody.
 map $bonafide_said_action $bonafide_action {
     default give_up;
@@ -135,7 +141,9 @@ location = {admit} {{
     proxy_set_header Content-Length "";
     proxy_set_header Connection "";
     proxy_set_header Host bonafide-gate;
-    proxy_set_header Cookie $http_cookie;  # one field, however many came: here and at the API
+    # One field each, however many came: here and at the API.
+    proxy_set_header Cookie $http_cookie;
+    proxy_set_header Content-Type $http_content_type;
     proxy_set_header Originalmethod $request_method;
     proxy_set_header Originaltarget $bonafide_target;
     proxy_set_header Originalhost $bonafide_host_{name};
@@ -152,8 +160,8 @@ location = {admit} {{
     proxy_next_upstream error;
     proxy_next_upstream_tries 2;
     proxy_next_upstream_timeout {deadline};
-    proxy_buffer_size 16k;
-    proxy_buffers 4 16k;
+    proxy_buffer_size 32k;               # what the gate says of the longest target
+    proxy_buffers 4 32k;
     proxy_ignore_headers X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset Expires Cache-Control
                          Set-Cookie Vary;
 }}
@@ -165,8 +173,10 @@ location / {{
     proxy_next_upstream off;              # one admission, one request to the API
     proxy_set_header Host $http_host;
     proxy_set_header Cookie $http_cookie;
+    proxy_set_header Content-Type $http_content_type;
     proxy_set_header Connection $bonafide_connection_{name};
     proxy_set_header Upgrade $bonafide_upgrade_{name};
+    proxy_set_header HTTP2-Settings "";
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;
     proxy_set_header X-Forwarded-Host "";
@@ -174,6 +184,9 @@ location / {{
     proxy_set_header Proxy "";
     proxy_set_header Bonafide-Admission $bonafide_admission;
 {dropped}
+    proxy_hide_header Bonafide-Admission;
+    proxy_hide_header Bonafide-Status;
+    proxy_ignore_headers X-Accel-Redirect;  # it would answer with another path than the gate was asked about
     proxy_connect_timeout 5s;
     proxy_send_timeout 60s;
     proxy_read_timeout 60s;
