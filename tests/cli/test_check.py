@@ -163,6 +163,24 @@ def test_a_store_on_a_network_wants_tls_and_a_password_in_a_file(files: Path, ad
     assert "a-password" not in json.dumps(told(files / "gate.toml"))
 
 
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("redis://user:a-password@10.0.0.5:6379/0", ["gate.limits_plain", "gate.limits_password"]),
+        ("redis://10.0.0.5:6379/0", ["gate.limits_plain"]),
+        ("redis+sentinel://127.0.0.1:26379,10.0.0.6:26379/main", ["gate.limits_plain"]),
+        ("rediss://10.0.0.5:6379/0", []),
+        ("rediss://user@10.0.0.5:6379/0", []),
+        ("redis://[::1]:6379/0", []),
+        ("redis://localhost:6379", []),
+        ("redis+unix:///run/redis.sock", []),
+    ],
+)
+def test_counts_on_a_network_want_tls_and_no_password_in_the_file(files: Path, address: str, found: list[str]) -> None:
+    assert codes(files, limits={"store": address}) == found
+    assert "a-password" not in json.dumps(told(files / "gate.toml"))
+
+
 @pytest.mark.parametrize("limit", ["instance", "network", "user"])
 def test_a_limit_that_was_taken_away_has_its_finding(files: Path, limit: str) -> None:
     assert codes(files, limits={limit: False}) == ["gate.unlimited"]

@@ -50,8 +50,16 @@ def test_keys_are_made_once_and_are_the_owners_alone(tmp_path: Path) -> None:
     before = {name: (tmp_path / name).read_bytes() for name in ("gate.key", "api.admission.key", "gate.toml")}
     assert init(path) == 0
     assert before == {name: (tmp_path / name).read_bytes() for name in before}
-    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("gate.key", "api.admission.key")} == {0o600}
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in before} == {0o600}
     assert len(read_admission_key(tmp_path / "api.admission.key")) == 32
+
+
+def test_a_place_that_takes_no_file_is_said_and_is_no_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert init(tmp_path / "file" / "gate.toml", *ANSWERS) == 1
+    assert "gate.toml" in capsys.readouterr().err
 
 
 def test_the_private_key_is_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -192,7 +192,15 @@ def test_what_is_not_meant_so_does_not_start(changes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"more": 1}, {"body": "maybe"}, {"unchecked_bodies": "yes"}, {"name": "a b"}, {"origins": []}, {"seals": 1}],
+    [
+        {"more": 1},
+        {"body": "maybe"},
+        {"unchecked_bodies": "yes"},
+        {"name": "a b"},
+        {"origins": []},
+        {"seals": 1},
+        {"seals": True},
+    ],
     ids=str,
 )
 def test_an_upstream_that_is_not_meant_so_does_not_start(changes: dict[str, Any]) -> None:

@@ -167,12 +167,36 @@ def _limits(config: GateConfig) -> Iterator[Finding]:
             attacker="one of them may send as much as your API can answer: farms of real phones pass every proof.",
             remedy="set a rate that your busiest honest user stays below.",
         )
-    if limits.store == "memory:" and config.workers > 1:
+    if limits.store != "memory:":
+        yield from _networked_limits(limits.store)
+    elif config.workers > 1:
         yield Finding(
             code="gate.limits_apart",
             what=f"[limits] are counted in each of {config.workers} workers.",
             attacker=f"they send up to {config.workers} times what is written.",
             remedy="count in Redis (store = …), or write a share of the rate.",
+        )
+
+
+def _networked_limits(store: str) -> Iterator[Finding]:
+    """Judge an address of the `limits` library: scheme, credentials, and hosts with commas between."""
+    scheme, _, rest = store.partition("://")
+    credentials, _, hosts = rest.partition("/")[0].rpartition("@")
+    named = [host.rpartition(":")[0] or host for host in hosts.split(",")]
+    abroad = [host for host in named if host and not is_loopback(host.strip("[]"))]
+    if abroad and not scheme.startswith("rediss"):
+        yield Finding(
+            code="gate.limits_plain",
+            what=f"[limits] store speaks to {abroad[0]} without TLS.",
+            attacker="who is between learns which instances come, and has counts forgotten.",
+            remedy="use rediss://.",
+        )
+    if credentials.partition(":")[2]:
+        yield Finding(
+            code="gate.limits_password",
+            what="The password of [limits] store stands in the gate's file.",
+            attacker="who sees a copy of the file resets everybody's counts.",
+            remedy="a Redis on loopback or a Unix socket for counts, or an ACL user that may do nothing else.",
         )
 
 

@@ -209,6 +209,13 @@ def _refuse(why: str) -> NoReturn:
     raise ConfigurationError(reasons.SETTING_MALFORMED, why)
 
 
+def _not_built(value: object) -> bool:
+    """Take False alone: a gate that said yes, and handed no key on, would have answers go out unsealed."""
+    if value is not False:
+        raise TypeError
+    return False
+
+
 def _of(kind: type[T]) -> Callable[[object], T]:
     def form(value: object) -> T:
         if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
@@ -301,5 +308,5 @@ UPSTREAM: Final[Mapping[str, Callable[[Any], object]]] = {
     "key_file": _text,
     "body": BodyDigest,
     "unchecked_bodies": _of(bool),
-    "seals": _of(bool),
+    "seals": _not_built,
 }

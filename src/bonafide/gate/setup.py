@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bonafide.codec import jwk
+from bonafide.errors import ConfigurationError
 from bonafide.gate import config as configuration
 from bonafide.gate.identity import make_gate_key, read_gate_key
+from bonafide.reasons import configuration as reasons
 from bonafide.stores.admission_keys import create_admission_key
 
 if TYPE_CHECKING:
@@ -44,7 +46,17 @@ class Answers:
 
 
 def write(path: Path, answers: Answers) -> None:
-    """Write the gate's file and a route table beside it that only observes, where they are missing."""
+    """Write the gate's file (0600) and a route table beside it that only observes, where they are missing.
+
+    Raises `ConfigurationError` (`configuration.setting_malformed`) for a place that takes no file.
+    """
+    try:
+        _write(path, answers)
+    except OSError as problem:
+        raise ConfigurationError(reasons.SETTING_MALFORMED, f"{path}: {problem.strerror}") from None
+
+
+def _write(path: Path, answers: Answers) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     routes = path.parent / "routes.toml"
     if not routes.exists():
@@ -75,7 +87,10 @@ def write(path: Path, answers: Answers) -> None:
         'body = "checked"    # "unchecked": nothing of Bonafide stands beside this API, and bodies are not compared',
         "",
     ]
-    with path.open("x", encoding="utf-8") as file:
+    private = os.open(
+        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
+    )  # a store's address may say more
+    with open(private, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
         file.write("\n".join(lines))
 
 
