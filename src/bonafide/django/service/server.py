@@ -4,13 +4,14 @@
                    └─ console ── worker        the operator's listener, a program of its own
 
 Rules of this file: nobody outlives the first process, however it ends; and on SIGTERM and SIGINT it ends when the
-requests in flight are answered.
+requests in flight are answered, those of both listeners at once.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
+import multiprocessing
 import os
 import shutil
 import signal
@@ -34,7 +35,7 @@ from bonafide.errors import ConfigurationError
 from bonafide.reasons import configuration as reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bonafide.django.service.home import Home
     from bonafide.django.service.service_file import Listener
@@ -49,6 +50,10 @@ _CONSOLE_THREADS: Final = 4
 _BACKPRESSURE: Final = 256
 _RESTART_S: Final = 1.0
 _WATCH_S: Final = 0.5
+_CTRL_C: Final = (signal.SIGINT,)
+"""What a terminal sends to all processes at once. Only the first one hears it, and ends the others by SIGTERM: a worker
+of granian that hears two signals hangs."""
+
 _HEADER_MS: Final = 10_000
 _BUFFER_BYTES: Final = 128 * 1024
 
@@ -63,21 +68,22 @@ def serve(home: Home, *, listen: Listener, console: Listener, workers: int) -> N
     server = _server(
         "public_application", listen, workers=workers, threads=home.says.threads, stop_within=home.says.stop_within
     )
-    with _console(console):
+    with _console(console) as keeper:
+        server.on_startup(lambda: _on_ending(keeper.end))
         server.serve()
 
 
-def serve_console(listener: Listener, *, stop_within: int) -> None:
-    """Serve the operator's listener: the whole of a process that `serve` starts."""
+def serve_console(listener: Listener, *, stop_within: int, parent: int) -> None:
+    """Serve the operator's listener: the whole of a process that `serve` starts as `parent`, and that ends with it."""
     logs.apply()
-    _end_with_parent()
+    _end_with(parent)
     server = _server("console_application", listener, workers=1, threads=_CONSOLE_THREADS, stop_within=stop_within)
     server.serve()
 
 
 def public_application() -> Any:
     """Return what a worker of the public listener runs."""
-    _end_with_parent()
+    _be_a_worker()
     from bonafide.django.service.wsgi import application  # noqa: PLC0415 - in the worker, after the fork
 
     return application
@@ -85,7 +91,7 @@ def public_application() -> Any:
 
 def console_application() -> Any:
     """Return what the worker of the operator's listener runs."""
-    _end_with_parent()
+    _be_a_worker()
     from bonafide.django.service.wsgi import application  # noqa: PLC0415, I001 - in the worker, and before what wants Django
     from bonafide.django.service import caretaker  # noqa: PLC0415 - which is set up now
 
@@ -164,14 +170,14 @@ def metrics_directory() -> Iterator[None]:
 
 
 @contextmanager
-def _console(listener: Listener) -> Iterator[None]:
+def _console(listener: Listener) -> Iterator[_Keeper]:
     """Keep the operator's listener running beside the public one, and have it end with it."""
-    keeper = _Keeper(
-        [sys.executable, "-P", "-m", "bonafide.django.service.console_process", str(listener).removeprefix("http://")]
-    )
+    address = str(listener).removeprefix("http://")
+    program = [sys.executable, "-P", "-m", "bonafide.django.service.console_process"]
+    keeper = _Keeper([*program, address, str(os.getpid())])
     keeper.start()
     try:
-        yield
+        yield keeper
     finally:
         keeper.stop()
 
@@ -181,6 +187,8 @@ class _Keeper:
 
     def __init__(self, command: list[str]) -> None:
         self._command = command
+        self._owner = os.getpid()
+        self._turn = threading.RLock()  # a signal's handler may come while its own thread holds it
         self._ending = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, name="bonafide-console", daemon=True)
@@ -190,12 +198,19 @@ class _Keeper:
         self._process = self._open()
         self._thread.start()
 
+    def end(self) -> None:
+        """End it gracefully, without waiting. A worker that was forked while we watch ends nothing of ours."""
+        if os.getpid() != self._owner:
+            return
+        with self._turn:
+            self._ending.set()
+            if self._process is not None:
+                with suppress(ProcessLookupError):
+                    self._process.terminate()
+
     def stop(self) -> None:
         """End it gracefully, and wait."""
-        self._ending.set()
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.terminate()
+        self.end()
         self._thread.join()
 
     def _keep(self) -> None:
@@ -203,17 +218,49 @@ class _Keeper:
             code = self._process.wait()
             if self._ending.wait(_RESTART_S):
                 return
-            logger.critical("the operator's listener ended with %d and is started again", code)
-            self._process = self._open()
+            with self._turn:
+                if self._ending.is_set():  # since we stopped waiting; whoever set it ended the one before
+                    return
+                logger.critical("the operator's listener ended with %d and is started again", code)
+                self._process = self._open()
 
     def _open(self) -> subprocess.Popen[bytes]:
         environ = os.environ | {"DJANGO_SETTINGS_MODULE": CONSOLE_SETTINGS}
-        return subprocess.Popen(self._command, env=environ, stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)  # which is inherited
+        try:
+            return subprocess.Popen(self._command, env=environ, stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end_with_parent() -> None:
-    """End this process gracefully when its parent is gone: a server that was killed must not leave one behind."""
-    parent = os.getppid()
+def _on_ending(act: Callable[[], None]) -> None:
+    """Run `act` on SIGTERM and SIGINT too, before the handlers that stand."""
+
+    def before(then: Any) -> Callable[[int, Any], None]:
+        def handle(number: int, frame: Any) -> None:
+            act()
+            then(number, frame)
+
+        return handle
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, before(signal.getsignal(number)))
+
+
+def _be_a_worker() -> None:
+    """In a worker, on its first thread, before it has others: have the first process decide when this one ends."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until granian's; a fork inherits that of the first process
+    first = multiprocessing.parent_process()
+    if first is not None and first.pid is not None:
+        _end_with(first.pid)
+
+
+def _end_with(parent: int) -> None:
+    """End this process gracefully when its parent is gone: a server that was killed must not leave one behind.
+
+    Who the parent is must be handed over: whoever asks for it late may be told of another.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:
