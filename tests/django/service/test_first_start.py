@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def hurried(migrated_postgresql: str, django_db_blocker: pytest.DjangoDbBlocker) -> Iterator[str]:
+def hurried(migrated_postgresql: str, django_db_blocker: Any) -> Iterator[str]:
     """Give Django's connection the options that a service has, and return the server's place."""
     connection = connections[ALIAS]
     usual = connection.settings_dict["OPTIONS"]

@@ -63,7 +63,7 @@ def _database() -> dict[str, Any]:
     options["pool"] = POSTGRESQL_OPTIONS["pool"] | {"max_size": HOME.says.threads}
     if options["options"]:  # the timeouts first, so that the file may say others; `?options=` says none at all
         options["options"] = " ".join(dict.fromkeys((POSTGRESQL_OPTIONS["options"], options["options"])))
-    return POSTGRESQL | said | {"OPTIONS": options}
+    return {**POSTGRESQL, **said, "OPTIONS": options}
 
 
 DATABASES = {"default": _database()}
