@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bonafide.admission import Admitted
 from bonafide.gate import config as configuration
+from bonafide.gate import judge as judge_module
 from bonafide.gate.asked import Asked
 from bonafide.gate.judge import KEPT_S, Judge, Passed, _Senders
 from bonafide.gate.provisioned import Provisioned
@@ -24,6 +25,8 @@ from tests.gate.world import RunningGate, asked, fresh
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from bonafide.http import HttpRequest
     from bonafide.statement import Statement
@@ -101,3 +104,21 @@ def test_senders_that_nobody_asks_for_are_forgotten() -> None:
         senders.of(other, asked_about, 1000 + turn * KEPT_S)
     assert len(senders._young) + len(senders._old) <= 2
     assert senders.of(admitted, asked_about, 1000 + 6 * KEPT_S)[0] is not first[0]
+
+
+def test_many_senders_at_once_are_not_all_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge_module, "MOST_SENDERS", 10)
+    senders = _Senders()
+    said = gate_world.request()
+    asked_about = Asked(said, has_body=False, length=None)
+    route = gate_world.gate().routes.match("GET", "/api/config")
+    assert route is not None
+    digest = said.headers["content-digest"]
+    phones = [
+        Admitted(gate_world.claims(instance=f"{number}"), gate_world.JKT, route, ProofKind.SESSION, digest)
+        for number in range(45)
+    ]
+    for phone in [*phones, *phones[-20:]]:
+        assert senders.of(phone, asked_about, 1000)[0].instance == phone.attestation.instance
+        assert len(senders._young) <= 10
+        assert len(senders._old) <= 10

@@ -8,7 +8,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bonafide import statement
-from bonafide.admission import Admitted, AttestationMemory, Denied, Exempt, Gate, PendingAdmission, Unproven, admit
+from bonafide.admission import (
+    MAX_KNOWN_ATTESTATIONS,
+    Admitted,
+    AttestationMemory,
+    Denied,
+    Exempt,
+    Gate,
+    PendingAdmission,
+    Unproven,
+    admit,
+)
 from bonafide.codec import base64url
 from bonafide.errors import MalformedEvidence
 from bonafide.gate.asked import read_request
@@ -255,7 +265,7 @@ class _Senders:
 
     `admission` hands out one value for one verified attestation, so that identity is enough to know it by; each entry
     holds its attestation, whose place in memory therefore belongs to no other. What was not asked for during a whole
-    turn is dropped.
+    turn is dropped, and a turn ends early where many come.
     """
 
     def __init__(self) -> None:
@@ -270,19 +280,27 @@ class _Senders:
         place = id(attestation)
         found = self._young.get(place)
         if found is None and (found := self._old.get(place)) is not None:
-            self._young[place] = found
+            self._keep(place, found)
         if found is not None and found[0] is attestation:
             sender = found[1]
             if sender.digest == admitted.digest and sender.proof is admitted.proof:
                 return sender, found[2]
         sender = _sender(admitted, asked)
         spelt = statement.spell(sender)
-        self._young[place] = attestation, sender, spelt
+        self._keep(place, (attestation, sender, spelt))
         return sender, spelt
+
+    def _keep(self, place: int, entry: tuple[ClientAttestation, Sender, str]) -> None:
+        if len(self._young) >= MOST_SENDERS:
+            self._old, self._young = self._young, {}
+        self._young[place] = entry
 
 
 KEPT_S: Final = 30.0
 """How long a turn is: an app that is in use asks more often."""
+
+MOST_SENDERS: Final = MAX_KNOWN_ATTESTATIONS // 2
+"""How many a turn has at most; two turns are kept, and no more attestations are known to `admission` either."""
 
 
 def _sender(admitted: Admitted, asked: Asked) -> Sender:
