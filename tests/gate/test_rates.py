@@ -13,8 +13,9 @@ from limits import parse
 from limits.strategies import FixedWindowRateLimiter
 
 from bonafide.errors import ConfigurationError
+from bonafide.gate import rates as rates_module
 from bonafide.gate.config import Limits
-from bonafide.gate.rates import LEAST_WINDOWS, Rates, RatesUnavailable, Windows
+from bonafide.gate.rates import LEAST_WINDOWS, NO_ROOM, Rates, RatesUnavailable, Windows
 from bonafide.reasons import configuration as reasons
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def test_a_limit_that_is_off_counts_nothing() -> None:
 def test_a_credential_is_no_key_of_the_counters() -> None:
     rates = Rates(Limits(user="5/minute"), timeout=SHORT)
     rates.user("Bearer secret")
-    assert "secret" not in str(vars(rates._storage))
+    assert rates._user is not None
+    assert "secret" not in str(vars(rates._user.storage))
 
 
 def test_counters_that_do_not_answer_are_no_permission(tmp_path: Path) -> None:
@@ -71,7 +73,7 @@ def test_a_store_that_is_none_does_not_start() -> None:
 
 def test_a_window_ends_and_another_begins() -> None:
     clock = Clock()
-    windows = Windows(clock)
+    windows = Windows(clock, most=10 * LEAST_WINDOWS)
     assert [windows.incr("a", 10), windows.incr("a", 10), windows.get("a")] == [1, 2, 2]
     assert windows.get_expiry("a") == clock.now + 10
     clock.now += 10
@@ -82,7 +84,7 @@ def test_a_window_ends_and_another_begins() -> None:
 
 def test_windows_that_ended_are_dropped_and_open_ones_are_kept() -> None:
     clock, names = Clock(), count()
-    windows = Windows(clock)
+    windows = Windows(clock, most=10 * LEAST_WINDOWS)
     windows.incr("kept", 10_000)
     for _ in range(50):
         for _ in range(LEAST_WINDOWS // 2):
@@ -93,14 +95,52 @@ def test_windows_that_ended_are_dropped_and_open_ones_are_kept() -> None:
 
 
 def test_many_open_windows_are_all_kept() -> None:
-    windows = Windows(Clock())
+    windows = Windows(Clock(), most=10 * LEAST_WINDOWS)
     for number in range(5 * LEAST_WINDOWS):
         windows.incr(f"{number}", 60)
     assert all(windows.get(f"{number}") == 1 for number in range(5 * LEAST_WINDOWS))
 
 
+def test_above_the_bound_who_has_no_window_gets_none_and_no_count_is_forgotten(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock, most = Clock(), 2 * LEAST_WINDOWS
+    windows = Windows(clock, most=most)
+    for number in range(most):
+        assert windows.incr(f"{number}", 60) == 1
+    assert [windows.incr("late", 60), windows.incr("later", 60), windows.get("late")] == [NO_ROOM, NO_ROOM, 0]
+    assert [windows.incr(f"{number}", 60) for number in range(most)] == [2] * most
+    assert len(windows) == most
+    assert len(caplog.messages) == 1
+    clock.now += 60
+    assert windows.incr("late", 60) == 1
+    assert len(windows) == 1
+
+
+def test_which_windows_have_ended_is_looked_at_once_a_second_where_there_is_no_room() -> None:
+    """Else each request from a new network would cost as much as thousands of others."""
+    clock, most = Clock(), LEAST_WINDOWS
+    windows = Windows(clock, most=most)
+    for number in range(most):
+        windows.incr(f"{number}", 60 if number else 0.5)  # type: ignore[arg-type]  # half a second, by this clock
+    assert windows.incr("new", 60) == NO_ROOM
+    clock.now += 0.5
+    assert windows.incr("new", 60) == NO_ROOM
+    clock.now += 0.5
+    assert windows.incr("new", 60) == 1
+
+
+def test_many_networks_keep_no_proven_instance_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates_module, "MOST_NETWORKS", LEAST_WINDOWS)
+    rates = Rates(Limits(), timeout=SHORT)
+    waits = [rates.network(f"2001:db8:{number:x}::/64") for number in range(LEAST_WINDOWS + 1)]
+    assert waits == [None] * LEAST_WINDOWS + [timedelta(seconds=1)]
+    assert rates.network("2001:db8:0::/64") is None
+    assert [rates.instance("a"), rates.user("a")] == [None, None]
+
+
 def test_windows_can_be_cleared_and_reset() -> None:
-    windows = Windows(Clock())
+    windows = Windows(Clock(), most=10 * LEAST_WINDOWS)
     windows.incr("a", 60)
     windows.incr("b", 60)
     windows.clear("a")
@@ -111,7 +151,7 @@ def test_windows_can_be_cleared_and_reset() -> None:
 @given(steps=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 40)), max_size=40))
 def test_the_library_s_own_strategy_over_these_windows_agrees(steps: list[tuple[str, int]]) -> None:
     clock = Clock()
-    limiter, item = FixedWindowRateLimiter(Windows(clock)), parse("3/minute")
+    limiter, item = FixedWindowRateLimiter(Windows(clock, most=10 * LEAST_WINDOWS)), parse("3/minute")
     seen: dict[str, list[float]] = {"a": [], "b": []}
     for who, later in steps:
         clock.now += later
