@@ -119,7 +119,8 @@ class Provisioned:
         Raises `VerificationFailed` (`store.copy_stale`).
         """
         del now
-        self._require_fresh()
+        if self.is_stale():
+            raise _stale()
         found = self._held.keys.get(kid)
         if found is None:
             self._on_unknown_key()
@@ -127,7 +128,8 @@ class Provisioned:
 
     def secret(self, kid: str, now: datetime) -> bytes | None:
         """Return the gate key of this id while tokens may name it, else None. Raises as `find`."""
-        self._require_fresh()
+        if self.is_stale():
+            raise _stale()
         key = self._held.gate_keys.get(kid)
         if key is None:
             self._on_unknown_key()
@@ -136,7 +138,8 @@ class Provisioned:
 
     def is_revoked(self, instance: str, jkt: str) -> bool:
         """Tell whether this instance or this key is banned. Raises as `find`."""
-        self._require_fresh()
+        if self.is_stale():
+            raise _stale()
         held = self._held
         return instance in held.instances or jkt in held.jkts
 
@@ -149,10 +152,6 @@ class Provisioned:
     def openings(self, now: datetime) -> tuple[Opening, ...]:
         """Return all openings that stand now, for the alarm."""
         return tuple(opening for opening in self._held.openings if opening.opened_at <= now < opening.until)
-
-    def _require_fresh(self) -> None:
-        if self.is_stale():
-            raise VerificationFailed(reasons.COPY_STALE, "the service has not confirmed keys and bans")
 
     def _lay_out(self, tag: str, state: GateState) -> _Held:
         openings: list[Opening] = []
@@ -174,3 +173,7 @@ class Provisioned:
             openings=tuple(openings),
             ramp_key=state.ramp_key,
         )
+
+
+def _stale() -> VerificationFailed:
+    return VerificationFailed(reasons.COPY_STALE, "the service has not confirmed keys and bans")

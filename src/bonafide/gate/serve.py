@@ -201,7 +201,7 @@ class _Parent(MPServer):
             for number, worker in enumerate(list(self.wrks)):
                 moment = time.monotonic()
                 last = replaced_at.get(number, -RESPAWN_EVERY_S)
-                if moment - last >= RESPAWN_EVERY_S and not worker.is_alive():  # type: ignore[no-untyped-call]
+                if moment - last >= RESPAWN_EVERY_S and not worker.is_alive():  # type: ignore[no-untyped-call]  # granian's
                     replaced_at[number] = moment
                     self._replace(number, spawn_target, target_loader)
             self.interrupt_children.clear()  # who died was replaced: no reason to end with an error
