@@ -104,7 +104,8 @@ class OpenedReplayStore(Protocol):
 def open_replay_store(address: str | ReplayStoreAddress, *, timeout: timedelta = DEFAULT_TIMEOUT) -> OpenedReplayStore:
     """Return the store at this address. Nothing is connected to, and no file opened, before its first use.
 
-    `timeout` bounds one use of a store on the network, connecting included.
+    `timeout` bounds one use of a store on the network, connecting included: all addresses of its name together,
+    but not the system's search for them.
 
     Raises `ConfigurationError`: as `parse_address`, as the store's class, and `configuration.setting_malformed`
     where the package that speaks to it is not installed or `timeout` is not positive.
