@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bonafide.cli import home_options
 from bonafide.cli.home_options import EXIT_MISUSE, EXIT_REFUSED, Stop
 from bonafide.codec import json
-from bonafide.errors import ConfigurationError
+from bonafide.errors import BonafideError
 
 if TYPE_CHECKING:
     import argparse
@@ -38,7 +38,7 @@ def _run(arguments: argparse.Namespace) -> int:
         found = [*_of_home(arguments), *(finding for path in arguments.gate for finding in _of_gate(path))]
     except Stop as stop:
         return max(EXIT_MISUSE, home_options.tell("check", stop))
-    except ConfigurationError as refusal:
+    except BonafideError as refusal:
         print(f"bonafide check: {refusal.reason.code}: {refusal.detail}", file=sys.stderr)
         return EXIT_MISUSE
     for finding in found:

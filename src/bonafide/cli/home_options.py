@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import argparse
 
     from bonafide.django.service.home import Home
+    from bonafide.errors import BonafideError
 
 SETTINGS: Final = "bonafide.django.service.settings"
 EXIT_REFUSED: Final = 1
@@ -71,8 +72,8 @@ def set_up(home: Home) -> None:
     django.setup()
 
 
-def refuse(refusal: ConfigurationError) -> NoReturn:
-    """Tell what cannot be run with. Raises `Stop`."""
+def refuse(refusal: BonafideError) -> NoReturn:
+    """Tell what cannot be run with, or without. Raises `Stop`."""
     line = f"{refusal.reason.code}: {refusal.detail or refusal.reason.meaning}"
     raise Stop(EXIT_REFUSED, f"{line}\n  {refusal.reason.remedy}") from None
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bonafide.cli import home_options
 from bonafide.cli.home_options import EXIT_MISUSE, EXIT_REFUSED, Stop
-from bonafide.errors import ConfigurationError
+from bonafide.errors import BonafideError
 
 if TYPE_CHECKING:
     import argparse
@@ -52,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return _serve(arguments)
     except Stop as stop:
         return home_options.tell("serve", stop)
-    except ConfigurationError as refusal:
+    except BonafideError as refusal:  # a configuration that cannot be run, a token or a database that is away
         try:
             home_options.refuse(refusal)
         except Stop as stop:

@@ -142,10 +142,9 @@ def _behind_gate(settings: Settings) -> Iterator[CheckMessage]:
 
 
 def _production(settings: Settings) -> Iterator[CheckMessage]:
-    plain = [origin for origin in settings.origins if origin.startswith("http://")]
-    if plain:
+    if settings.plain_in_production:
         yield Error(
-            f"Production has an origin without TLS: {plain[0]}.",
+            f"Production has an origin without TLS: {settings.plain_in_production[0]}.",
             hint="Bearer tokens and answers travel in the clear. Write the https:// origin that clients use.",
             id="bonafide.E004",
         )

@@ -255,6 +255,13 @@ class Settings:
         ),
     )
 
+    @property
+    def plain_in_production(self) -> tuple[str, ...]:
+        """The origins of a production environment that have no TLS."""
+        if self.environment is not Environment.PRODUCTION:
+            return ()
+        return tuple(origin for origin in self.origins if origin.startswith("http://"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bonafide.django.service import home
+from bonafide.django.service import home, service_file
 from bonafide.django.service.home import Draft, locate, make, read
 from bonafide.errors import ConfigurationError
 from bonafide.reasons import configuration as reasons
@@ -43,14 +43,28 @@ def test_what_is_there_is_kept(tmp_path: Path) -> None:
     assert again.secret() == made.secret()
 
 
-def test_the_file_that_is_made_says_what_was_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("draft", "said"),
+    [
+        (Draft(environment="production"), "bonafide.E004: production has an origin without TLS: http://127.0.0.1:8600"),
+        (Draft(origins=["https://api.example.com", "http://api.example.com/path"]), "http://api.example.com/path"),
+        (Draft(origins=[]), ""),
+    ],
+)
+def test_what_could_not_start_is_not_written(tmp_path: Path, draft: Draft, said: str) -> None:
+    assert said in refused(lambda: make(tmp_path / "home", draft)).detail
+    assert not (tmp_path / "home").exists()
+    assert make(tmp_path / "home", Draft())[1]
+
+
+def test_the_file_that_is_made_says_what_was_asked_for() -> None:
     draft = Draft(
         environment="staging",
         origins=['https://a.example.com"\nworkers = 9 #', "https://b.example.com"],
         listen="unix:/run/a.sock",
         console_listen="127.0.0.1:9",
     )
-    says = make(tmp_path / "home", draft)[0].says
+    says = service_file.parse(draft.toml())
     assert says.shared["environment"] == "staging"
     assert says.shared["origins"] == ['https://a.example.com"\nworkers = 9 #', "https://b.example.com"]
     assert str(says.listen) == "unix:/run/a.sock"

@@ -20,10 +20,15 @@ import pytest
 
 from tests.canaries import plant, told
 from tests.django.service.running import ANSWER_S, BUNDLE, START_S, STOP_S, TEAM, AskingGate, RunningService
+from tests.stores.sealing_keys.soft_hsm import soft_hsm
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.stores.sealing_keys.soft_hsm import SoftHsm
+
+__all__ = ["soft_hsm"]
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +138,25 @@ def test_production_without_tls_does_not_start(tmp_path: Path) -> None:
     running = RunningService(home=tmp_path / "home")
     words = ["serve", "--init", "--environment", "production", "--origin", "http://api.example.com"]
     assert "bonafide.E004" in running.run(*words, code=1)
+
+
+def test_a_wrong_option_of_a_first_start_costs_nothing(tmp_path: Path) -> None:
+    running = RunningService(home=tmp_path / "home")
+    assert "bonafide.E004" in running.run("serve", "--init", "--environment", "production", code=1)
+    words = ["--environment", "production", "--origin", "https://api.example.com"]
+    assert "In another terminal:" in running.run("serve", *words, "--init")
+
+
+def test_a_token_that_is_away_does_not_start_and_says_so_in_plain_words(tmp_path: Path, soft_hsm: SoftHsm) -> None:
+    running = RunningService(home=tmp_path / "home")
+    running.make()
+    words = {"module": soft_hsm.module, "token": "away", "label": "sealing-1", "pin_file": soft_hsm.pin_file}
+    told = ", ".join(f'{name} = "{value}"' for name, value in words.items())
+    running.say('key_storage = "database"', f"sealing_key = {{ pkcs11 = {{ {told} }} }}")
+    printed = running.run("serve", "--init", code=1)
+    assert "bonafide serve: store.sealing_key_unavailable: " in printed
+    assert "NoSuchToken" in printed
+    assert "Traceback" not in printed
 
 
 def test_a_database_that_is_not_there_does_not_start_and_its_password_is_not_told(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bonafide.codec import base64url
+from bonafide.django import conf
 from bonafide.django.service import service_file
 from bonafide.errors import ConfigurationError
 from bonafide.reasons import configuration as reasons
@@ -156,10 +157,13 @@ def read(path: Path) -> Home:
 def make(path: Path, draft: Draft) -> tuple[Home, bool]:
     """Make what is missing of a home, and tell whether its `service.toml` was made now.
 
-    Raises as `read`; nothing is written where `draft` does not parse.
+    Raises as `read`; nothing is written where `draft` does not parse, or where no service could start with it: what
+    was written once is not written again, and whoever corrects the command would be told to edit a file.
     """
     toml = draft.toml()
-    service_file.parse(toml)
+    says = service_file.parse(toml)
+    if not (path / service_file.NAME).exists():
+        _require_startable(Home(path=path, says=says))
     with _refusing(path):
         private_files.own_directory(path)
         with private_files.exclusively(path):
@@ -168,6 +172,14 @@ def make(path: Path, draft: Draft) -> tuple[Home, bool]:
             private_files.create(path / "secret.key", secret.encode())
             made = private_files.create(path / service_file.NAME, toml.encode())
     return read(path), made
+
+
+def _require_startable(home: Home) -> None:
+    """Raise `ConfigurationError` where the settings, or a system check of them, would end the first start."""
+    settings = conf.parse(home.bonafide(), base_dir=home.path)
+    if settings.plain_in_production:
+        detail = f"bonafide.E004: production has an origin without TLS: {settings.plain_in_production[0]}"
+        raise ConfigurationError(reasons.SETTING_MALFORMED, f"{detail}. Say --origin https://…, which clients use")
 
 
 @contextmanager
