@@ -82,6 +82,44 @@ def test_what_others_may_touch_has_its_finding(place: Home, name: str) -> None:
     assert set(found) <= {"service.files_open"}
 
 
+def test_a_passfile_that_others_may_read_has_its_finding(place: Home, tmp_path: Path) -> None:
+    file = tmp_path / "pgpass"
+    file.write_text("*:*:*:*:secret")
+    file.chmod(0o600)
+    said = say(place, f'database = "postgresql://ann@localhost/bonafide?passfile={file}"')
+    assert codes(said) == []
+    file.chmod(0o640)
+    (found,) = service_findings.judge(said, conf.current())
+    assert found.code == "service.files_open"
+    assert str(file) in found.what
+    assert "secret" not in found.text()
+
+
+@pytest.mark.parametrize("name", ["SEALING_KEY", "OTHER_SEALING_KEYS"])
+@pytest.mark.parametrize("kind", ["file", "pin_file"])
+def test_a_sealing_key_or_pin_that_others_may_read_has_its_finding(
+    place: Home, tmp_path: Path, name: str, kind: str
+) -> None:
+    file, other = tmp_path / "sealing", tmp_path / "other"
+    for each in (file, other):
+        each.write_bytes(b"k" * 32)
+        each.chmod(0o600)
+    token = {"module": "/hsm.so", "token": "t", "label": "l", "pin_file": str(file)}
+    address: dict[str, Any] = {"file": str(file)} if kind == "file" else {"pkcs11": token}
+    keys: dict[str, Any] = {"SEALING_KEY": {"file": str(other)}, "OTHER_SEALING_KEYS": []}
+    keys[name] = address if name == "SEALING_KEY" else [address]
+    settings = conf.parse(
+        place.bonafide() | {"ENVIRONMENT": "test", "KEY_STORAGE": "database"} | keys, base_dir=place.path
+    )
+
+    def open_files() -> list[str]:
+        return [found.what for found in findings.private_paths("service", service_findings._private(place, settings))]
+
+    assert open_files() == []
+    file.chmod(0o644)
+    assert open_files() == [f"{file} is open to its group or to others."]
+
+
 def test_root_has_its_finding(place: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "_ROOT", os.geteuid())
     assert codes(place) == ["service.as_root"]
@@ -95,7 +133,13 @@ def test_root_has_its_finding(place: Home, monkeypatch: pytest.MonkeyPatch) -> N
         ('console_origins = ["http://console.example.com"]', "service.console_plain"),
         ('database = "postgresql://ann@db.example.com/bonafide"', "service.database_plain"),
         ('database = "postgresql://ann@db.example.com/bonafide?sslmode=require"', "service.database_plain"),
+        ('database = "postgresql://ann@/bonafide?hostaddr=10.0.0.5"', "service.database_plain"),
+        ('database = "postgresql://ann@localhost/bonafide?hostaddr=10.0.0.5"', "service.database_plain"),
+        ('database = "postgresql://ann@/bonafide?host=/run/postgresql,db.example.com"', "service.database_plain"),
+        ('database = "postgresql://ann@/bonafide?host=localhost,10.0.0.5"', "service.database_plain"),
+        ('database = "postgresql:///bonafide?service=elsewhere"', "service.database_plain"),
         ('database = "postgresql://ann:secret@localhost/bonafide"', "service.database_password"),
+        ('database = "postgresql://ann@localhost/bonafide?password=secret"', "service.database_password"),
     ],
 )
 def test_each_weakness_of_the_file_has_its_finding(place: Home, line: str, code: str) -> None:
@@ -111,6 +155,9 @@ def test_each_weakness_of_the_file_has_its_finding(place: Home, line: str, code:
         'database = "postgresql:///bonafide"',
         'database = "postgresql://ann@/bonafide?host=/run/postgresql"',
         'database = "postgresql://ann@db.example.com/bonafide?sslmode=verify-full"',
+        'database = "postgresql://ann@db.example.com/bonafide?hostaddr=10.0.0.5&sslmode=verify-full"',
+        'database = "postgresql://ann@db.example.com/bonafide?hostaddr=127.0.0.1"',
+        'database = "postgresql://ann@/bonafide?host=/run/postgresql,localhost,@abstract"',
     ],
 )
 def test_what_is_no_weakness_has_none(place: Home, line: str) -> None:

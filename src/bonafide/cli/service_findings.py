@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bonafide.cli.findings import Finding, as_root, is_loopback, is_plain_abroad, private_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from bonafide.django.conf import Settings
     from bonafide.django.service.home import Home
@@ -39,6 +39,18 @@ def _private(home: Home, settings: Settings) -> Iterator[Path]:
         yield from sorted(place.rglob("*"))
     names = ("service.toml", "secret.key", "db.sqlite3", "db.sqlite3-wal", "db.sqlite3-shm")
     yield from (home.path / name for name in names)
+    yield from _named(home, settings)
+
+
+def _named(home: Home, settings: Settings) -> Iterator[Path]:
+    """The private files that lie elsewhere, where the settings say."""
+    from bonafide.django.setting_forms import SealingKeyFile  # noqa: PLC0415 - an extra
+
+    for address in (settings.sealing_key, *settings.other_sealing_keys):
+        if address is not None:
+            yield address.file if isinstance(address, SealingKeyFile) else address.pin_file
+    if home.says.database is not None and (passfile := home.says.database["OPTIONS"].get("passfile")):
+        yield Path(passfile)
 
 
 def _listeners(home: Home) -> Iterator[Finding]:
@@ -118,22 +130,33 @@ def _database(home: Home) -> Iterator[Finding]:
     said = home.says.database
     if said is None:
         return
-    host = str(said["HOST"])
-    abroad = bool(host) and not host.startswith("/") and not is_loopback(host)
+    abroad = [place for place in _places(said) if not _is_here(place)]
     if abroad and said["OPTIONS"].get("sslmode") != "verify-full":
         yield Finding(
             code="service.database_plain",
-            what=f"The database is at {host}, and sslmode is not verify-full.",
+            what=f"The database is at {', '.join(abroad)}, and sslmode is not verify-full.",
             attacker="who is between reads and writes rows: they lift bans and enrol what they like.",
             remedy="?sslmode=verify-full&sslrootcert=/path, and a certificate for the server.",
         )
-    if said["PASSWORD"]:
+    if said["PASSWORD"] or "password" in said["OPTIONS"]:
         yield Finding(
             code="service.database_password",
             what="The database's password stands in service.toml.",
             attacker="who sees a backup or a screen of it writes rows.",
             remedy="?passfile=/etc/bonafide/pgpass, mode 0600.",
         )
+
+
+def _places(said: Mapping[str, Any]) -> Iterator[str]:
+    """Return where libpq may connect to. `hostaddr` decides where it is said; a list of hosts is tried in turn."""
+    options = said["OPTIONS"]
+    if "service" in options:
+        yield f"what {options['service']} is in a service file"
+    yield from str(options.get("hostaddr") or said["HOST"]).split(",")
+
+
+def _is_here(place: str) -> bool:
+    return not place or place[0] in "/@" or is_loopback(place)  # a socket's directory, or its abstract name
 
 
 def _rows(settings: Settings) -> Iterator[Finding]:
