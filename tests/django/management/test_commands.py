@@ -138,6 +138,20 @@ class TestApps:
         identity = Identity.objects.get()
         assert (identity.environments, identity.minimum_app_version) == (["debug", "production"], "2.0")
 
+    def test_an_identity_that_is_named_again_keeps_its_evidence_and_platform(self) -> None:
+        team, _, bundle = IDENTITY.partition(".")
+        words = ["bonafide_apps", "identity", "add", "shop", "--team", team, "--bundle", bundle]
+        run("bonafide_apps", "add", "shop")
+        run(*words, "--platform", "macos", "--evidence", "development")
+        run(*words)
+        run("bonafide_apps", "add", "shop", "--identity", IDENTITY)
+        identity = Identity.objects.get()
+        assert (identity.platform, identity.environments) == ("macos", ["development"])
+        run(*words, "--platform", "ios")
+        run(*words, "--evidence", "production")
+        identity = Identity.objects.get()
+        assert (identity.platform, identity.environments) == ("ios", ["production"])
+
     def test_the_list_names_every_identity(self) -> None:
         run("bonafide_apps", "add", "shop", "--identity", IDENTITY, "--platform", "macos")
         assert run("bonafide_apps", "list") == f"shop  {IDENTITY}  macos  production\n"

@@ -50,7 +50,7 @@ class Command(BaseCommand):
         if options["act"] == "list":
             self._list(environment)
             return
-        evidence = sorted(set(options["evidence"] or [EvidenceEnvironment.PRODUCTION.value]))
+        evidence = sorted(set(options["evidence"] or []))
         if environment is Environment.PRODUCTION and EvidenceEnvironment.DEBUG.value in evidence:
             message = "production takes no debug evidence"
             raise CommandError(message)
@@ -76,12 +76,14 @@ class Command(BaseCommand):
         for name in options["identity"]:
             self._add(app, name, options["platform"], evidence)
 
-    def _add(self, app: App, identity: str, platform: str, evidence: list[str]) -> None:
-        row = Identity.objects.filter(app=app, name=identity).first() or Identity(app=app, name=identity)
-        row.platform, row.environments = platform, evidence
+    def _add(self, app: App, identity: str, platform: str | None, evidence: list[str]) -> None:
+        row = Identity.objects.filter(app=app, name=identity).first() or Identity(
+            app=app, name=identity, platform=Platform.IOS.value, environments=[EvidenceEnvironment.PRODUCTION.value]
+        )
+        row.platform, row.environments = platform or row.platform, evidence or row.environments
         row.full_clean()
         row.save()
-        self.stderr.write(f"{app}: {identity}, evidence {', '.join(evidence)}")
+        self.stderr.write(f"{app}: {identity}, {row.platform}, evidence {', '.join(row.environments)}")
 
     def _list(self, environment: Environment) -> None:
         for app in App.objects.filter(environment=environment).prefetch_related("identities"):
@@ -94,10 +96,14 @@ class Command(BaseCommand):
 
 
 def _declare_evidence(parser: ArgumentParser) -> None:
-    parser.add_argument("--platform", choices=[Platform.IOS.value, Platform.MACOS.value], default=Platform.IOS.value)
+    parser.add_argument(
+        "--platform",
+        choices=[Platform.IOS.value, Platform.MACOS.value],
+        help="ios, where a new identity says none",
+    )
     parser.add_argument(
         "--evidence",
         action="append",
         choices=[member.value for member in EvidenceEnvironment],
-        help="where its evidence comes from; may be given again (default: production)",
+        help="where its evidence comes from; may be given again. Production, where a new identity says none",
     )
