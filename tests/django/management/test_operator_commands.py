@@ -98,9 +98,11 @@ def test_gates_of_another_environment_are_not_listed() -> None:
 # bonafide_open ------------------------------------------------------------------------------------------
 
 
-def test_the_glass_is_broken_listed_and_closed() -> None:
+def test_the_glass_is_broken_listed_and_closed(project: Any) -> None:
+    project.BONAFIDE = project.BONAFIDE | {"ROUTES": [{"match": "/api/**"}]}
     said = run("bonafide_open", "--route", "/api/**", "--for", "30m", "--because", "Apple is away")
     assert "/api/** only observes until" in said
+    assert "Unverified" not in said
     row = Opening.objects.get()
     assert row.until - row.opened_at == timedelta(minutes=30)
     assert row.opened_by == operator()
@@ -129,6 +131,15 @@ def test_a_pattern_that_no_rule_has_would_open_nothing_and_is_refused(project: A
     run("bonafide_open", "--route", "/api/**", "--for", "5m", "--because", "why")
     run("bonafide_open", "--route", "*", "--for", "5m", "--because", "why")
     assert Opening.objects.count() == 2
+
+
+def test_where_no_table_is_known_nobody_is_told_that_a_route_only_observes() -> None:
+    """A pattern that no gate has opens nothing, and the operator must not believe otherwise."""
+    said = run("bonafide_open", "--route", "/apl/**", "--for", "5m", "--because", "why")
+    assert "only observes" not in said
+    assert "Unverified" in said
+    assert "no gate has confirmed a rule of exactly this pattern" in said
+    assert "* only observes until" in run("bonafide_open", "--route", "*", "--for", "5m", "--because", "why")
 
 
 # bonafide_ban, bonafide_unban ---------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from django.utils import timezone
 from bonafide.django import conf, openings
 from bonafide.django.key_sources import KeySources
 from bonafide.django.models import Ban, BanScope, Opening
-from bonafide.django.service.caretaker import Caretaker
+from bonafide.django.service.caretaker import EVERY_S, Caretaker
 from bonafide.terms import Environment
 
 if TYPE_CHECKING:
@@ -94,6 +95,23 @@ def test_broken_glass_is_told_every_minute(keys: KeySources, caplog: pytest.LogC
         moments.append(moment)
         caretaker.round()
         assert caplog.text.count("glass is broken: /api/**") == told
+
+
+def test_a_round_that_comes_a_moment_early_does_not_keep_the_alarm_silent_for_two_minutes(
+    keys: KeySources, caplog: pytest.LogCaptureFixture
+) -> None:
+    break_glass(keys)
+    moments, told = [0.0], []
+    caretaker = Caretaker(clock=lambda: moments[-1])
+    while moments[-1] < 600:
+        caplog.clear()
+        caretaker.round()
+        if "glass is broken" in caplog.text:
+            told.append(moments[-1])
+        moments.append(moments[-1] + EVERY_S - 0.001)
+    gaps = [later - earlier for earlier, later in pairwise(told)]
+    assert gaps
+    assert openings.ALARM_EVERY_S <= min(gaps) <= max(gaps) <= openings.ALARM_EVERY_S + EVERY_S
 
 
 def test_a_row_that_nobody_signed_is_told_as_what_it_is(keys: KeySources, caplog: pytest.LogCaptureFixture) -> None:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("bonafide.caretaker")
 
-EVERY_S: Final = 60.0
+EVERY_S: Final = 10.0
+"""Far below what is told once a minute: a round that came a moment too early would be made up for a minute later."""
+
 PURGE_EVERY_S: Final = 3600.0
 
 

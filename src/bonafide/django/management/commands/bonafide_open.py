@@ -67,7 +67,15 @@ class Command(BaseCommand):
             service_key=KeySources(settings).service_key(now),
             now=now,
         )
-        self.stderr.write(f"{route} only observes until {row.until:%Y-%m-%d %H:%M:%S} UTC. Close it with --close.")
+        until = f"until {row.until:%Y-%m-%d %H:%M:%S} UTC. Close it with --close."
+        if settings.routes is not None or route == EVERY_ROUTE:
+            self.stderr.write(f"{route} only observes {until}")
+            return
+        self.stderr.write(f"An opening of {route} is signed {until}")
+        self.stderr.write(
+            "Unverified: there is no route table here, and no gate has confirmed a rule of exactly this pattern. Where "
+            'none has it, nothing is open. A refusal that a gate lets pass for it has "opened": true in its log.'
+        )
 
     def _close(self, route: str | None) -> None:
         ended = openings.close(route, by=operator(), environment=conf.current().environment, now=timezone.now())
