@@ -38,6 +38,16 @@ def test_a_record_without_a_count_of_evicted_keys_is_of_a_server_that_nobody_is(
     assert epoch.server == SERVER.removesuffix(b":0")
 
 
+@pytest.mark.parametrize(
+    ("birth", "newest", "before"),
+    [(0, 0, False), (0, -1, True), (-1, 0, True), (-1, -1, True), (1, -1, False), (-1, 1, False), (0, 1, False)],
+)
+def test_a_record_was_there_before_another_one_if_no_time_of_it_is_later(
+    birth: int, newest: int, *, before: bool
+) -> None:
+    assert record(BIRTH + birth, NEWEST + newest).precedes(record()) is before
+
+
 @pytest.mark.parametrize("raw", [None, b""])
 def test_nothing_is_no_record(raw: object) -> None:
     assert parse(raw) is None

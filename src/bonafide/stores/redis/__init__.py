@@ -23,6 +23,8 @@ or it has gone in one of these ways, and then it is fenced:
 - *Evicted*. `maxmemory-policy` must be `noeviction`; the same look reads it, for it can be changed under a running
   gate. It reads how many keys the server ever evicted as well, which is part of who the server is: one that
   was a cache for a while is born again, for those who saw it and for those who connect after it was set back.
+- *Put back whole*, keys, record and run id, as by a snapshot of its machine. Times of a record only grow, so one
+  that is earlier than what a gate saw before it asked lets all buckets of that server be born anew.
 - *Recorded by another server*, an old master that does not know yet. It is asked only while others name it
   (`masters`).
 
@@ -47,10 +49,11 @@ whose clock jumps ahead and back within the age that a route allows its proofs, 
 gate, by more than 330 s less that age: 270 s, but only 30 s where a route's `max_age` is 300. Sentinels that learn
 of a change later than two seconds after it. One address whose server is replaced behind it while the old one sleeps
 and wakes: that wants Sentinels or a cluster. What a server evicts and is asked for again within a second of the
-connection's last look; what it evicted, where `CONFIG RESETSTAT` takes the count back before a gate looks. Names are
-looked up by the system, which takes as long as it takes: addresses in numbers are not looked up. A master without
-replicas drops its backlog after an hour (`repl-backlog-ttl`) and takes another replication id: eight seconds of
-fences for no loss.
+connection's last look; what it evicted, where `CONFIG RESETSTAT` takes the count back before a gate looks. A server
+that is put back whole by less than its record's second, or that is found by a gate that saw no later record before
+one that did: who puts a Redis back removes its records (`bf*epoch`). Names are looked up by the system, which takes
+as long as it takes: addresses in numbers are not looked up. A master without replicas drops its backlog after an
+hour (`repl-backlog-ttl`) and takes another replication id: eight seconds of fences for no loss.
 """
 
 from __future__ import annotations

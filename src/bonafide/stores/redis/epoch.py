@@ -78,6 +78,15 @@ class Epoch:
         later = microseconds(max(birth, self.birth)), microseconds(max(newest, self.newest))
         return b"%b %d %d" % (self.head(), *later)
 
+    def precedes(self, other: Epoch) -> bool:
+        """Tell whether this record was there before `other` was: of its times none is later, and one is earlier.
+
+        While a server stands, no time of its record moves back. A record that is read after a later one was seen was
+        put back, and so were the keys.
+        """
+        mine, others = (self.birth, self.newest), (other.birth, other.newest)
+        return mine != others and self.birth <= other.birth and self.newest <= other.newest
+
     def fences(self, *, created: int, now: float, clock: float, newest: float, apart: float) -> bool:
         """Tell whether a proof must be refused, at `now` by the gate's clock and `clock` by Redis's.
 

@@ -114,6 +114,7 @@ class Server:
             if not link.is_stale(time.monotonic()):
                 return link
             link.close()
+            self._adopted = b""
         connection = self._dial(deadline)
         try:
             link = Link(connection, cluster=self._cluster, deadline=deadline)
@@ -134,6 +135,7 @@ class Server:
     def _rest(self) -> None:
         self._retry_at = time.monotonic() + RETRY_AFTER_S
         self._failing = True
+        self._adopted = b""  # connections end when a machine is put back: all records are compared with those of before
         self.close()
 
     # One use --------------------------------------------------------------------------------------
@@ -165,7 +167,7 @@ class Server:
                 self._sweep(link, deadline, lambda each: _distrusted(each, clock))
             return FirstUse.CLOCK_APART
         self._newest.seen = max(self._newest.seen, clock)
-        if epoch is None or epoch.server != link.server:
+        if epoch is None or epoch.server != link.server or (known and epoch is not known and epoch.precedes(known)):
             self._adopt(link, now, deadline)
             return FirstUse.FENCED
         epoch = self._advance(link, bucket, epoch, clock, deadline)
@@ -185,14 +187,14 @@ class Server:
     # Records --------------------------------------------------------------------------------------
 
     def _remember(self, bucket: Bucket, raw: object) -> Epoch | None:
-        """Return the record that was read, and keep it: most are the same as last time."""
+        """Return the record that was read, and keep it, unless a later one is known: most are the same as last time."""
         known = self._epochs.get(bucket.number)
         if known is not None and known.raw == raw:
             return known
         epoch = epochs.parse(raw)
         if epoch is None:
             self._epochs.pop(bucket.number, None)
-        else:
+        elif known is None or not epoch.precedes(known):
             self._epochs[bucket.number] = epoch
         return epoch
 
@@ -200,9 +202,10 @@ class Server:
         """See that every bucket here has a record of this server; those without one are born.
 
         All at once: born one by one, at its first use, every bucket would refuse the first proofs that it sees.
-        A gate whose clock is off leaves births to others.
+        Where one record is older than what was known before it was read, the whole server was put back, and all
+        are born. A gate whose clock is off leaves births to others.
         """
-        buckets = self._buckets()
+        buckets, known = self._buckets(), dict(self._epochs)
         commands: list[Command] = [*(("GET", bucket.epoch_key) for bucket in buckets), ("TIME",), *LOOK]
         answers = link.ask(link.pack(commands), len(commands), deadline)
         raws, (clock, *look) = answers[: len(buckets)], answers[len(buckets) :]
@@ -211,20 +214,24 @@ class Server:
         time_there = self._read_clock(clock, now)
         if abs(time_there - now) > self._apart:
             return
-        unborn: list[tuple[Bucket, Epoch | None]] = []
-        for bucket, raw in zip(buckets, raws, strict=True):
-            if not isinstance(raw, ResponseError):  # the slot has moved; its new place will be asked
-                epoch = self._remember(bucket, raw)
-                if epoch is None or epoch.server != link.server:
-                    unborn.append((bucket, epoch))
+        here = [(bucket, raw) for bucket, raw in zip(buckets, raws, strict=True) if not isinstance(raw, ResponseError)]
+        read = [(bucket, self._remember(bucket, raw)) for bucket, raw in here]  # other slots moved: others are asked
+        put_back = any(
+            epoch is not None and bucket.number in known and epoch.precedes(known[bucket.number])
+            for bucket, epoch in read
+        )
+        unborn = [each for each in read if put_back or each[1] is None or each[1].server != link.server]
         self._bear(link, unborn, max(now, time_there), deadline)
 
     def _bear(self, link: Link, unborn: list[tuple[Bucket, Epoch | None]], now: float, deadline: float) -> None:
         commands: list[Command] = []
         for bucket, old in unborn:
-            birth, newest = (now, now) if old is None else (max(now, old.birth), max(now, old.newest))
+            birth = newest = now
             if old is None:
                 self._newest.seen = now  # an operator who removes a record from the future must not wait for it
+            for each in (old, self._epochs.get(bucket.number)):  # the one that is there, and a later one that was
+                if old is not None and each is not None:
+                    birth, newest = max(birth, each.birth), max(newest, each.newest)
             head = epochs.head(secrets.token_hex(16).encode(), link.server)
             before = b"" if old is None else old.raw
             times = epochs.microseconds(birth), epochs.microseconds(newest)
@@ -264,7 +271,9 @@ class Server:
         changed, commands = [], []
         for bucket, raw in zip(buckets, answers, strict=True):
             epoch = None if isinstance(raw, ResponseError) else self._remember(bucket, raw)
-            if epoch is not None and (wanted := change(epoch)) != epoch.raw:
+            if epoch is None or epoch is not self._epochs.get(bucket.number):
+                continue  # none, or one that was put back: whoever uses it lets it be born, and sees that by its times
+            if (wanted := change(epoch)) != epoch.raw:
                 changed.append(bucket)
                 commands.append(("EVAL", epochs.REPLACE, 1, bucket.epoch_key, epoch.raw, wanted))
         self._replace(link, changed, commands, deadline)
