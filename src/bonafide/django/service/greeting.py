@@ -67,8 +67,9 @@ class Greeting:
     def _django(self) -> str:
         return "\n".join(
             [
-                "In the settings of a Django API behind the gate:",
-                '  MIDDLEWARE = ["bonafide.django.middleware.BonafideMiddleware", …]    # first',
+                "At the end of the settings of a Django API behind the gate:",
+                '  INSTALLED_APPS = [*INSTALLED_APPS, "bonafide.django"]',
+                '  MIDDLEWARE = ["bonafide.django.middleware.BonafideMiddleware", *MIDDLEWARE]    # first',
                 "  BONAFIDE = {",
                 f'      "ENVIRONMENT": "{self.settings.environment}",',
                 f'      "ORIGINS": {_list(self.settings.origins)},',
