@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 STORES: Final = ("redis", "sentinel", "cluster")
+DOWN_AFTER_MS: Final = 500
+"""After how long Sentinels (`down-after-milliseconds`) and nodes (`cluster-node-timeout`) miss a master here."""
+
 BIRTH_S: Final = 9.0
 """A new replay store vouches for proofs that were created 6 s after its birth, and 2 s more for clocks apart."""
 
@@ -60,6 +63,7 @@ class Cluster:
         self.directory = directory
         self.apple = FakeApple()
         self.thumbprints: tuple[str, ...] = ()
+        self.clock: Callable[[], float] = time.time  # of phones that are made from now on
         self.services: list[ServiceMachine] = []
         self.gates: list[GateMachine] = []
         self._numbers = (gates, services)
@@ -113,9 +117,9 @@ class Cluster:
         place = self.directory / f"redis-{store}-{time.monotonic_ns()}"
         match store:
             case "sentinel":
-                servers = SentinelGroup(place)
+                servers = SentinelGroup(place, down_after_ms=DOWN_AFTER_MS)
             case "cluster":
-                servers = ClusterGroup(place, masters=3, replicas=1)
+                servers = ClusterGroup(place, masters=3, replicas=1, node_timeout_ms=DOWN_AFTER_MS)
             case _:
                 servers = RedisServer(place, options={"maxmemory-policy": "noeviction"})
         self._stack.callback(servers.stop)
@@ -198,12 +202,20 @@ class Cluster:
 
     # Parts ----------------------------------------------------------------------------------------
 
-    def use_store(self, url: str, *, gates: list[GateMachine] | None = None) -> None:
-        """Have gates go on with another replay store, by a reload that loses no request."""
-        for machine in self.gates if gates is None else gates:
+    def use_store(self, url: str) -> None:
+        """Have all gates go on with another replay store, which must be a new or an emptied one.
+
+        No gate changes its store under way: while some used the one and some the other, each would admit what the other
+        has seen. So all are stopped before the first is started.
+        """
+        for machine in self.gates:
+            machine.gate.stop()
+        for machine in self.gates:
             machine.replay_store = url
             machine.write()
-            machine.gate.reload()
+            machine.gate.launch()
+        for machine in self.gates:
+            machine.gate.wait()
 
     def bonafide(self, *words: str) -> str:
         """Run a command of the first service machine."""
@@ -221,7 +233,8 @@ class Cluster:
 
     def phone(self, gate: int | Callable[[], int] = 0, **options: Any) -> AppClient:
         """Return the app on a software iPhone that has not enrolled yet; it reaches everything by this machine."""
-        device = IPhone(Build(app=APP, identity=f"{TEAM}.{BUNDLE}"), apple=self.apple, clock=time.time)
+        device = IPhone(Build(app=APP, identity=f"{TEAM}.{BUNDLE}"), apple=self.apple, clock=self.clock)
+        options.setdefault("clock", self.clock)
         options.setdefault("timeout", 20.0)
         options.setdefault("transport", self.transport(gate))
         return AppClient(device, api=ORIGIN, service=PREFIX, service_keys=self.thumbprints, **options)

@@ -216,6 +216,7 @@ class GateMachine:
 _NGINX: Final = """\
 {user}daemon off;
 worker_processes 1;
+env FAKETIME;  # the clock that a drill gives it: workers keep no other variable
 pid {directory}/nginx.pid;
 error_log {directory}/nginx-error.log warn;
 events {{ worker_connections 1024; }}

@@ -1,6 +1,6 @@
 """Failure drills with real processes: `python -m drill` for all, `python -m drill NAME …` for some, `--list`.
 
-Exits with 1 where a claim did not hold.
+Exits with 1 where a claim did not hold. Each claim and what was measured is in `build/bench/drill.json` as well.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bench._rounds import OUTPUT
 from deploy.cluster import Cluster
 from drill.told import Told
 from drill.world import DRILLS, World
@@ -20,7 +21,7 @@ from drill.world import DRILLS, World
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MODULES: Final = ("stores", "databases", "programs", "clocks", "keys")
+MODULES: Final = ("stores", "databases", "programs", "clocks", "keys", "rotation")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,6 +57,7 @@ def main(words: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="bonafide-drill-") as directory:
             told = drills(options.names or list(DRILLS), Path(directory))
     print(told.table(), flush=True)
+    told.write(OUTPUT / "drill.json")
     return 0 if told.held else 1
 
 

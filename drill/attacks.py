@@ -7,7 +7,6 @@ in the API's journal is an attack that came through.
 from __future__ import annotations
 
 import re
-import time
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -65,6 +64,9 @@ class Attacker:
             "session proof where hardware is demanded": self._session,
         }
 
+    def _time(self) -> int:
+        return int(self._victim.clock.now())
+
     def _signed(self, target: str = "/api/attack", method: str = "GET", content: bytes = b"") -> httpx.Request:
         headers = {"authorization": "Bearer of-a-user"}
         request = httpx.Request(method, ORIGIN + target, headers=headers, content=content)
@@ -79,14 +81,14 @@ class Attacker:
 
     def _statement(self) -> httpx.Request:
         request = self._unsigned()
-        claims = json.dump({"admitted": True, "iat": int(time.time()), "method": "GET"})
+        claims = json.dump({"admitted": True, "iat": self._time(), "method": "GET"})
         header = {"alg": "HS256", "typ": TYPE}
         request.headers["bonafide-admission"] = sign_hs256(header, claims, bytes(32))
         return request
 
     def _foreign_key(self) -> httpx.Request:
         request = self._signed()
-        self._sign_by_own_key(request, created=int(time.time()))
+        self._sign_by_own_key(request, created=self._time())
         return request
 
     def _sign_by_own_key(self, request: httpx.Request, *, created: int) -> None:
@@ -129,7 +131,7 @@ class Attacker:
         keychain = self._victim.device.keychain
         signer = HardwareSigner(keychain.sign_key, keychain.jkt)
         attestation = request.headers[CLIENT_ATTESTATION]
-        created = int(time.time()) - STALE_S
+        created = self._time() - STALE_S
         prove(request, signer, attestation=attestation, created=created, nonce=nonce_of(request))
         return request
 

@@ -1,12 +1,13 @@
 """Clocks that are ten minutes off: of one gate, then of every service.
 
-libfaketime shifts a program's clocks from its start on. It cannot step the time of day under a running program whose
-monotonic clock goes on: Debian's version then breaks `clock_nanosleep`. So a program is started anew for each shift, as
-on a machine that booted with a wrong clock.
+libfaketime shifts a program's time of day from its start on, and leaves its monotonic clock alone. Debian's version
+then breaks `clock_nanosleep`, so that Python sleeps otherwise (`drill/shifted`). A program is started anew for each
+shift, as on a machine that booted with a wrong clock.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from drill.load import STEADY
 from drill.world import World, drill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from deploy.processes import Process
 
@@ -29,6 +30,9 @@ BACK_S: Final = 5.0
 ODD: Final = 1
 _PRELOAD: Final = "LD_PRELOAD"
 _SHIFT: Final = "FAKETIME"
+_KEEP: Final = "FAKETIME_DONT_FAKE_MONOTONIC"
+_PATH: Final = "PYTHONPATH"
+_SLEEP: Final = Path(__file__).with_name("shifted")
 
 
 def library() -> str:
@@ -53,14 +57,22 @@ def true_clocks_afterwards(processes: Sequence[Process]) -> Iterator[None]:
 def shift(processes: Sequence[Process], seconds: int, *, wait: bool = True) -> None:
     """Start programs anew with clocks that are so far off."""
     for process in processes:
-        kept = {name: value for name, value in process.environment.items() if name not in {_PRELOAD, _SHIFT}}
-        added = {_PRELOAD: library(), _SHIFT: f"{seconds:+d}"} if seconds else {}
-        process.environment = kept | added
+        process.environment = shifted(process.environment, seconds)
         process.stop()
         process.launch()
     if wait:
         for process in processes:
             process.wait()
+
+
+def shifted(environment: Mapping[str, str], seconds: int) -> dict[str, str]:
+    """Return a program's environment with a clock that is so far off; 0 is the true one again."""
+    paths = [path for path in environment.get(_PATH, "").split(os.pathsep) if path and path != str(_SLEEP)]
+    kept = {name: value for name, value in environment.items() if name not in {_PRELOAD, _SHIFT, _KEEP, _PATH}}
+    if seconds:
+        kept |= {_PRELOAD: library(), _SHIFT: f"{seconds:+d}", _KEEP: "1"}
+        paths.append(str(_SLEEP))
+    return kept | ({_PATH: os.pathsep.join(paths)} if paths else {})
 
 
 @drill

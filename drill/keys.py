@@ -6,16 +6,20 @@ import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
 import httpx
 
+from bonafide.reasons import Action
 from deploy.machines import APP
 from drill.load import ANSWER_S
 from drill.world import World, drill
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bonafide.testing.client import AppClient
     from drill.load import Load
 
@@ -31,7 +35,7 @@ KEYS_BACK_S: Final = 10.0
 def keys_replaced(world: World) -> None:
     """All signing and gate keys of the app are replaced (`bonafide keys rotate --compromised`), services restarted."""
     cluster = world.cluster
-    with world.load() as load:
+    with world.load(refused=(Action.SIGN_AGAIN, Action.RENEW)) as load:
         thief = load.new_phone()
         thief.enrol()
         before = [
@@ -70,9 +74,12 @@ def bans(world: World) -> None:
         for phone in phones:
             phone.enrol()
         with ThreadPoolExecutor(12) as pool:
-            watched = [pool.submit(ban, world, load, phone, turn) for turn, phone in zip(count(), phones, strict=False)]
-            delays = [each.result() for each in watched]
-        took = sorted(delay for each in delays for delay in each)
+            begun = [pool.submit(ban, world, load, phone, turn) for turn, phone in zip(count(), phones, strict=False)]
+            watched = [each.result() for each in begun]
+        world.told.all(
+            "of them admitted at each gate before their ban", sum(each.admitted for each in watched), of=len(watched)
+        )
+        took = sorted(delay for each in watched for delay in each.delays)
         missing = sum(math.isinf(delay) for delay in took)
         world.told.none("banned and still admitted after 15 s", missing, of=len(took))
         p99 = took[math.ceil(0.99 * len(took)) - 1]
@@ -85,11 +92,20 @@ def bans(world: World) -> None:
 _two_at_a_time: Final = threading.Semaphore(2)
 
 
-def ban(world: World, load: Load, phone: AppClient, turn: int) -> list[float]:
-    """Ban a phone; return for each gate how long after the command's exit it was first refused with 403."""
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """Whether each gate admitted a phone before its ban; and for each how long after the command it answered 403."""
+
+    admitted: bool
+    delays: Sequence[float]
+
+
+def ban(world: World, load: Load, phone: AppClient, turn: int) -> Ban:
+    """Have a phone send to each gate, ban it, and send until each gate has refused it with 403."""
     enrolled = phone.device.keychain.enrolled
     assert enrolled is not None  # noqa: S101 - it enrolled a moment ago
     with _two_at_a_time:
+        before = [phone_sends(world, world.cluster.signed(phone, "/api/free"), gate) for gate in load.gates]
         service = world.cluster.services[turn % len(world.cluster.services)]
         service.run("ban", "--instance", enrolled.instance, "--because", "a drill")
         begin = time.monotonic()
@@ -102,7 +118,8 @@ def ban(world: World, load: Load, phone: AppClient, turn: int) -> list[float]:
                 found.append(time.monotonic() - begin)
                 waiting.remove(gate)
         time.sleep(ASK_AGAIN_S)
-    return found + [math.inf for _ in waiting]
+    admitted = all(status == httpx.codes.OK for status in before)
+    return Ban(admitted, found + [math.inf for _ in waiting])
 
 
 def phone_sends(world: World, request: httpx.Request, gate: int) -> int:

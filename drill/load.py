@@ -29,7 +29,7 @@ from deploy.processes import Failed
 from drill.attacks import Attacker, nonce_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from deploy.cluster import Cluster
 
@@ -42,6 +42,9 @@ SENT_AGAIN_S: Final = 65.0
 CALM_S: Final = 30.0
 STEADY: Final = 6
 """So many good answers in a row, of each gate, are good traffic."""
+
+FRESH_S: Final = 58.0
+"""A proof is good for 60 s. One that is nearly so old is refused for its age, before anybody asks a store."""
 
 BEARABLE: Final = (httpx.TransportError, Refused, AnswerRefused, Stopped)
 
@@ -61,6 +64,33 @@ class Sent:
     def good(self) -> bool:
         """Whether it was answered as an admitted request is."""
         return self.status == httpx.codes.OK
+
+
+@dataclass(slots=True)
+class Again:
+    """What became of requests that had reached the API, once each was sent a second time.
+
+    `known` were refused as a first use that a store knows or cannot vouch for is (401, `sign_again`), or, where their
+    keys are gone, with `renew`. A gate that refuses everything, for whatever other reason, has shown nothing.
+    """
+
+    number: int = 0
+    admitted: int = 0
+    known: int = 0
+    too_old: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+
+    def count(self, status: int, action: str, *, age: float, actions: Collection[str]) -> None:
+        """Count an answer to a request that was first sent `age` seconds ago."""
+        self.number += 1
+        if status // 100 == 2:  # noqa: PLR2004 - a success, whichever
+            self.admitted += 1
+        elif status == httpx.codes.UNAUTHORIZED and action in actions:
+            self.known += 1
+        elif status == httpx.codes.UNAUTHORIZED and action == Action.FIX_CLOCK and age > FRESH_S:
+            self.too_old += 1
+        else:
+            self.others[f"{status} {action}".strip()] += 1
 
 
 @dataclass(slots=True)
@@ -155,21 +185,20 @@ class Load:
         """Return what the API wrote down since this load began."""
         return self.cluster.admitted()[self._journal_begins :]
 
-    def send_again(self) -> tuple[int, int]:
-        """Send every request that reached the API in the last 65 s once more; return how many were admitted, and all.
-
-        Each goes to another gate than before.
-        """
+    def send_again(self, actions: Collection[str] = (Action.SIGN_AGAIN,)) -> Again:
+        """Send every request that reached the API in the last 65 s once more, each to another gate than before."""
         reached = {line[0] for line in self.journal()}
         since = time.monotonic() - SENT_AGAIN_S
-        again = [each for each in list(self.sent) if each.at > since and nonce_of(each.request) in reached]
-        admitted = 0
+        found = Again()
         with self._sender() as client:
-            for each in again:
+            for each in [one for one in list(self.sent) if one.at > since and nonce_of(one.request) in reached]:
                 others = [gate for gate in self.gates if gate != each.gate] or [each.gate]
-                status, _ = self._send(client, each.request, random.choice(others))
-                admitted += status // 100 == 2  # noqa: PLR2004 - a success, whichever
-        return admitted, len(again)
+                gate = random.choice(others)
+                status, action = self._send(client, each.request, gate)
+                if not status:  # a kept connection that Nginx closed meanwhile
+                    status, action = self._send(client, each.request, gate)
+                found.count(status, action, age=time.monotonic() - each.at, actions=actions)
+        return found
 
     # What is done -------------------------------------------------------------------------------------
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _WIDTH: Final = 118
 
@@ -86,3 +90,13 @@ class Told:
         took = sum(self.seconds.values())
         lines += ["-" * _WIDTH, f"{held} of {len(self.claims)} claims held, {len(self.seconds)} drills, {took:.0f} s"]
         return "\n".join(lines)
+
+    def write(self, path: Path) -> None:
+        """Write every claim, what was measured and whether it held, as JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        said = {
+            "held": self.held,
+            "seconds": {name: round(took, 1) for name, took in self.seconds.items()},
+            "claims": [asdict(claim) for claim in self.claims],
+        }
+        path.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")

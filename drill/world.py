@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bonafide.reasons import Action
 from drill.load import BEARABLE, Load
 
 if TYPE_CHECKING:
@@ -28,14 +29,24 @@ class World:
     told: Told
 
     @contextmanager
-    def load(self, *, gates: Sequence[int] = (0, 1, 2), enrols: bool = True, calm: bool = True) -> Iterator[Load]:
-        """Have phones go on, and claim at the end what every drill claims, with everything mended again."""
+    def load(
+        self,
+        *,
+        gates: Sequence[int] = (0, 1, 2),
+        enrols: bool = True,
+        calm: bool = True,
+        refused: Sequence[str] = (Action.SIGN_AGAIN,),
+    ) -> Iterator[Load]:
+        """Have phones go on, and claim at the end what every drill claims, with everything mended again.
+
+        `refused` are the actions with which a request that is sent again may be refused.
+        """
         load = Load(self.cluster, gates=gates, enrols=enrols)
         with load:
             if calm:
                 load.calm()
             yield load
-            self._show_nothing_twice(load)
+            self.show_nothing_twice(load, refused)
             load.end()
             if load.failure is not None:
                 raise load.failure
@@ -43,9 +54,14 @@ class World:
             if enrols:
                 self._show_nothing_enrolled_lost(load)
 
-    def _show_nothing_twice(self, load: Load) -> None:
-        admitted, number = load.send_again()
-        self.told.none("sent again, admitted", admitted, of=number)
+    def show_nothing_twice(self, load: Load, refused: Sequence[str] = (Action.SIGN_AGAIN,), when: str = "") -> None:
+        """Send again what had been admitted, and claim that it was refused for that: not by a gate that refuses all."""
+        again = load.send_again(refused)
+        self.told.none(f"sent again{when}, admitted", again.admitted, of=again.number)
+        words = " or ".join(f"401 {action}" for action in refused)
+        self.told.all(f"sent again{when}, refused with {words}", again.known, of=again.number - again.too_old)
+        if again.others:
+            self.told.note(f"sent again{when}, otherwise: {dict(again.others)}")
 
     def _show_nothing_unproven(self, load: Load) -> None:
         lines = load.journal()
