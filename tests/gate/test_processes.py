@@ -305,6 +305,13 @@ def test_a_gate_that_is_asked_to_stop_stops(make: Making) -> None:
     assert not [child for child in children if Path(f"/proc/{child}").exists()]
 
 
+def test_a_gate_whose_whole_group_is_asked_to_stop_ends_well(make: Making) -> None:
+    """As a terminal asks it, and systemd by default."""
+    gate = make(workers=2)
+    gate.start()
+    assert gate.stop(group=True) == 0
+
+
 def test_a_gate_that_was_killed_starts_again_over_its_socket(make: Making) -> None:
     gate = make()
     gate.start()

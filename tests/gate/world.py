@@ -200,18 +200,18 @@ class RunningGate:
         """Send the parent a signal."""
         os.kill(self.pid, number)
 
-    def stop(self) -> int | None:
-        """Stop the process and the service; return the exit code."""
+    def stop(self, *, group: bool = False) -> int | None:
+        """Stop the process, or its whole group at once, and the service; return the exit code."""
         self.service.stop()
-        return self.kill(signal.SIGTERM)
+        return self.kill(signal.SIGTERM, group=group)
 
-    def kill(self, number: signal.Signals) -> int | None:
-        """Stop the process group."""
+    def kill(self, number: signal.Signals, *, group: bool = False) -> int | None:
+        """Signal the process, or its whole group at once; wait until it ends, and return the exit code."""
         if self._process is None:
             return None
         process, self._process = self._process, None
         if process.poll() is None:
-            os.kill(process.pid, number)
+            (os.killpg if group else os.kill)(process.pid, number)
         try:
             return process.wait(20)
         except subprocess.TimeoutExpired:

@@ -191,8 +191,10 @@ class _Parent(MPServer):
         thread, and where they interrupt it within the event's own methods, nobody ever goes on.
         """
         replaced_at: dict[int, float] = {}
-        while not self.interrupt_signal:
+        while True:
             time.sleep(_LOOK_EVERY_S)
+            if self.interrupt_signal:
+                break
             if self.reload_signal:
                 self.reload_signal = False
                 if self.take_file():
@@ -204,7 +206,9 @@ class _Parent(MPServer):
                 if moment - last >= RESPAWN_EVERY_S and not worker.is_alive():  # type: ignore[no-untyped-call]  # granian's
                     replaced_at[number] = moment
                     self._replace(number, spawn_target, target_loader)
-            self.interrupt_children.clear()  # who died was replaced: no reason to end with an error
+        for worker in self.wrks:
+            worker.interrupt_by_parent = True  # who stops a whole group signals workers too: they end as they should
+        self.interrupt_children.clear()  # who died before was replaced: no reason to end with an error
 
     def _replace(self, number: int, spawn_target: Any, target_loader: Any, *, delay: float = 0) -> None:
         before = list(self.wrks)
