@@ -31,12 +31,17 @@ SENDERS: Final = 2
 WARM_UP_S: Final = 20.0
 LOOK_EVERY_S: Final = 5.0
 SAY_EVERY_S: Final = 30.0
+LONG_S: Final = 1.5 * LEAST_SAMPLES * LOOK_EVERY_S
+"""From here on there are samples enough of every worker, on a machine that looks late as well."""
+
+FULL: Final = 1_000_000
+"""Requests of a run that is held to everything, however fast it was."""
 
 
 def main(words: Sequence[str]) -> int:
     """Soak, and tell whether everything held."""
     reader = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
-    reader.add_argument("--requests", type=int, default=1_000_000)
+    reader.add_argument("--requests", type=int, default=FULL)
     reader.add_argument("--minutes", type=float, default=10.0, help="when to give up")
     reader.add_argument("--attacks", type=float, default=0.01, help="the share of attacks")
     reader.add_argument("--workers", type=int, default=2, help="of the gate and of the API")
@@ -89,6 +94,7 @@ def _soak(stack: Stack, asked: argparse.Namespace) -> tuple[Tally, Series]:
 def _gather(stack: Stack, asked: argparse.Namespace, pipes: Sequence[Connection]) -> tuple[Tally, Series]:
     tally, series = Tally(), Series()
     begun = looked = said = time.monotonic()
+    series.look(stack.gate_workers, 0.0)
     while tally.sent < asked.requests and time.monotonic() - begun < asked.minutes * 60:
         for pipe in multiprocessing.connection.wait(pipes, timeout=1.0):
             tally.add(cast("Connection", pipe).recv())
@@ -99,11 +105,11 @@ def _gather(stack: Stack, asked: argparse.Namespace, pipes: Sequence[Connection]
         if now - said >= SAY_EVERY_S:
             said = now
             print(f"{now - begun:5.0f} s  {tally.sent:>9} sent, {tally.sent / (now - begun):.0f} a second", flush=True)
+    series.look(stack.gate_workers, time.monotonic() - begun)
     return tally, series
 
 
 def _conclude(asked: argparse.Namespace, tally: Tally, series: Series, seconds: float, cpu: dict[str, float]) -> int:
-    growth = series.growth() if min(map(len, series.samples.values()), default=0) >= LEAST_SAMPLES else {}
     missing = set(KINDS) - tally.kinds.keys()
     print(
         f"{tally.sent} requests in {seconds:.0f} s ({tally.sent / seconds:.0f} a second), of them {tally.attacks}"
@@ -113,15 +119,17 @@ def _conclude(asked: argparse.Namespace, tally: Tally, series: Series, seconds: 
     )
     print("us of CPU a request: " + ", ".join(f"{name} {spent / tally.sent * 1e6:.0f}" for name, spent in cpu.items()))
     print(series.text())
-    for pid, (rise, level) in growth.items():
+    for pid, (rise, level) in series.growth().items():
         print(f"worker {pid}: {rise / 1e6:+.2f} MB over the second half ({'level' if level else 'GROWS'})")
+    for pid in series.samples.keys() - series.growth().keys():
+        print(f"worker {pid}: not judged, by {len(series.samples[pid])} samples")
     for line in tally.told:
         print(f"  {line}")
     kept = [
         ("every answer as stored", not tally.faults),
         ("as many requests as asked for", tally.sent >= asked.requests),
         ("every kind of attack", not missing or tally.sent < len(KINDS) * 200),
-        ("memory level", all(level for _, level in growth.values())),
+        *series.verdicts(long=asked.requests >= FULL or seconds >= LONG_S),
     ]
     _write(asked, tally, series, seconds, dict(kept))
     for what, held in kept:

@@ -1,4 +1,9 @@
-"""Whether a gate's memory stays level: a series for each worker, and the line through its second half."""
+"""Whether a gate's memory stays level: a series for each worker, and the line through its second half.
+
+Level are workers that lived through all of it. One that died was replaced by another with an empty memory, which would
+look level: so a set of processes that changed is a fault by itself, and so is a run that was long enough and judged
+nobody.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +20,8 @@ MAX_GROWTH_BYTES: Final = 1_000_000
 """What the line may rise over the second half: what a heap breathes."""
 
 LEAST_SAMPLES: Final = 20
+"""With fewer, a line says nothing, and a worker is not judged."""
+
 _MEGA: Final = 1_000_000
 
 
@@ -23,18 +30,37 @@ class Series:
     """Private memory of each worker over time. Files' pages are left out: the kernel takes those back at will."""
 
     samples: dict[int, list[tuple[float, int]]] = field(default_factory=dict)
+    changed: bool = False
 
     def look(self, workers: Iterable[int], at: float) -> None:
-        """Take a sample of each."""
-        for pid in workers:
-            self.samples.setdefault(pid, []).append((at, private_memory(pid).anonymous))
+        """Take a sample of each, and see whether they are those of the first look."""
+        found = set(workers)
+        self.changed |= bool(self.samples) and found != self.samples.keys()
+        for pid in sorted(found):
+            try:
+                octets = private_memory(pid).anonymous
+            except (OSError, LookupError):  # it ended since it was listed
+                self.changed = True
+                continue
+            self.samples.setdefault(pid, []).append((at, octets))
 
     def growth(self) -> dict[int, tuple[float, bool]]:
-        """Return for each worker how many octets the line rose over the second half, and whether that is level.
+        """Return how many octets each worker's line rose over the second half, and whether that is level.
 
-        What a gate remembers fills up for as long as a client attestation lives: the first half is left out.
+        What a gate remembers fills up for as long as a client attestation lives: the first half is left out. Workers
+        of whom there are too few samples are not judged, whatever the others are.
         """
-        return {pid: _judge(found[len(found) // 2 :]) for pid, found in self.samples.items()}
+        judged = {pid: found for pid, found in self.samples.items() if len(found) >= LEAST_SAMPLES}
+        return {pid: _judge(found[len(found) // 2 :]) for pid, found in judged.items()}
+
+    def verdicts(self, *, long: bool) -> list[tuple[str, bool]]:
+        """Return what is claimed, and whether it held. In a run that was `long` enough, every worker is judged."""
+        growth = self.growth()
+        everybody = bool(self.samples) and growth.keys() == self.samples.keys()
+        return [
+            ("the same workers from beginning to end", bool(self.samples) and not self.changed),
+            ("memory level", all(level for _, level in growth.values()) and (everybody or not long)),
+        ]
 
     def text(self) -> str:
         """Return each worker's series in megabytes, ten values of it."""

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from demonstration.trial import read_rows
 
+from bench.gate.accounting import Memory
 from soak import __main__ as soak
+from soak import memory
 from soak.attacks import KINDS, NOT_AT_A_GATE, SAME_ON_THE_WIRE
-from soak.memory import MAX_GROWTH_BYTES, Series, slope
+from soak.memory import LEAST_SAMPLES, MAX_GROWTH_BYTES, Series, slope
 from soak.sending import Sender, Tally
 from tests.gate.proxies.wire import Message, Recorder
 
@@ -120,3 +122,39 @@ def test_a_line_that_rises_is_no_level_memory() -> None:
     flat = Series(samples={7: [(second, 30_000_000 + second % 7 * 1000) for second in range(100)]})
     assert all(level for _, level in flat.growth().values())
     assert flat.text().startswith("worker 7: 30.0")
+
+
+LEVEL = [(float(second), 30_000_000) for second in range(LEAST_SAMPLES)]
+RISING = [(float(second), 30_000_000 + second * 1_000_000) for second in range(LEAST_SAMPLES)]
+
+
+def held(series: Series, *, long: bool) -> list[bool]:
+    return [kept for _, kept in series.verdicts(long=long)]
+
+
+def test_a_worker_that_is_new_does_not_hide_that_another_one_grows() -> None:
+    assert held(Series(samples={7: RISING, 8: LEVEL[:2]}), long=False) == [True, False]
+    assert held(Series(samples={7: LEVEL, 8: LEVEL[:2]}), long=False) == [True, True]
+
+
+def test_a_long_run_in_which_somebody_was_not_judged_has_shown_nothing() -> None:
+    assert held(Series(samples={7: LEVEL, 8: LEVEL}), long=True) == [True, True]
+    assert held(Series(samples={7: LEVEL, 8: LEVEL[:-1]}), long=True) == [True, False]
+    assert held(Series(samples={7: LEVEL[:2]}), long=True) == [True, False]
+    assert held(Series(), long=True) == [False, False]
+
+
+def test_a_worker_that_died_is_a_fault_although_its_successor_is_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "private_memory", lambda _: Memory(total=1, anonymous=1))
+    series = Series()
+    for second in range(LEAST_SAMPLES):
+        series.look([7, 8], second)
+    assert held(series, long=True) == [True, True]
+    series.look([7, 9], LEAST_SAMPLES)
+    assert held(series, long=False) == [False, True]
+
+
+def test_a_worker_that_ends_while_it_is_looked_at_is_a_fault() -> None:
+    series = Series()
+    series.look([2**30], 0.0)
+    assert held(series, long=False) == [False, True]
