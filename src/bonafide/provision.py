@@ -33,7 +33,7 @@ MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 """Half a million bans within two hours, and what wraps them."""
 
 ASK_LIFETIME_S: Final = 15
-"""So far a service may be ahead of a gate. When its clock is put right, the gate takes its word again after as long."""
+"""How far a service's clock may be ahead of a gate's."""
 
 MAX_AHEAD_S: Final = 5
 RAMP_KEY_OCTETS: Final = 32
