@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -26,8 +27,7 @@ def hurried(migrated_postgresql: str, django_db_blocker: Any) -> Iterator[str]:
     try:
         with django_db_blocker.unblock():
             yield migrated_postgresql
-            connection.close()
-            connection.close_pool()  # type: ignore[attr-defined]  # of PostgreSQL's
+            first_start._leave_behind(connection)
     finally:
         connection.settings_dict["OPTIONS"] = usual
 
@@ -55,6 +55,24 @@ def test_a_connection_that_takes_no_options_is_sent_none(hurried: str) -> None:
     del hurried
     options = {"options": "", "sslmode": "disable", "pool": {}}
     assert first_start._patient(options, "lock_timeout") == {"options": "", "sslmode": "disable"}
+
+
+def test_who_waits_for_anothers_migration_waits_longer_than_for_any_other_lock(hurried: str) -> None:
+    """Also where the bounds are the role's, as behind a PgBouncer."""
+    bounds = [("statement_timeout", "100ms"), ("lock_timeout", "100ms")]
+    with psycopg.connect(host=hurried, user=USER, dbname=NAME, autocommit=True) as other:
+        try:
+            for name, bound in bounds:
+                other.execute(f"ALTER ROLE {USER} SET {name} = '{bound}'")
+            connections[ALIAS].settings_dict["OPTIONS"] = {"options": ""}
+            other.execute("SELECT pg_advisory_lock(%s)", [first_start._ADVISORY_LOCK])
+            release = threading.Timer(1, other.execute, ["SELECT pg_advisory_unlock_all()"])
+            release.start()
+            with first_start._one_migrates(ALIAS):
+                release.join()
+        finally:
+            for name, _ in bounds:
+                other.execute(f"ALTER ROLE {USER} RESET {name}")
 
 
 def test_the_lock_of_a_migration_ends_with_a_transaction(hurried: str) -> None:

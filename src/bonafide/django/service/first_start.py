@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _ADVISORY_LOCK: Final = 0x626F6E61  # "bona": one number for all services of a database
 
+_BOUNDS: Final = ("statement_timeout", "idle_in_transaction_session_timeout")
+"""What a request has to finish by, and a migration has not."""
+
 
 def make_ready(home: Path) -> ServiceRing:
     """Bring tables and keys into being, and return the service key with its spare's thumbprint.
@@ -69,7 +72,7 @@ def unhurried(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
         return
     usual = connection.settings_dict["OPTIONS"]
     _leave_behind(connection)
-    connection.settings_dict["OPTIONS"] = _patient(usual, "statement_timeout", "idle_in_transaction_session_timeout")
+    connection.settings_dict["OPTIONS"] = _patient(usual, *_BOUNDS)
     try:
         yield
     finally:
@@ -88,12 +91,17 @@ def _one_migrates(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     if connection.vendor != "postgresql":
         yield
         return
-    timeouts = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
-    options = _patient(connection.settings_dict["OPTIONS"], *timeouts)
-    holder = type(connection)(connection.settings_dict | {"OPTIONS": options}, using)
+    holder = type(connection)(
+        connection.settings_dict | {"OPTIONS": _patient(connection.settings_dict["OPTIONS"])}, using
+    )
     try:
         holder.set_autocommit(False)
         with holder.cursor() as cursor:
+            for timeout in (
+                *_BOUNDS,
+                "lock_timeout",
+            ):  # set by us, or by the role behind a PgBouncer
+                cursor.execute(f"SET LOCAL {timeout} = 0")
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
             yield
     finally:
