@@ -91,16 +91,13 @@ def _one_migrates(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     if connection.vendor != "postgresql":
         yield
         return
-    holder = type(connection)(
-        connection.settings_dict | {"OPTIONS": _patient(connection.settings_dict["OPTIONS"])}, using
-    )
+    options = _patient(connection.settings_dict["OPTIONS"])
+    holder = type(connection)(connection.settings_dict | {"OPTIONS": options}, using)
     try:
         holder.set_autocommit(False)
         with holder.cursor() as cursor:
-            for timeout in (
-                *_BOUNDS,
-                "lock_timeout",
-            ):  # set by us, or by the role behind a PgBouncer
+            # Ours, or the role's: behind a PgBouncer that wants no options.
+            for timeout in (*_BOUNDS, "lock_timeout"):
                 cursor.execute(f"SET LOCAL {timeout} = 0")
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
             yield
