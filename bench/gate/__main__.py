@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bench.gate import interfaces, page, projection, report
 from bench.gate.contenders import CONTENDERS, Arena
 from bench.gate.measuring import measure
-from bench.gate.memory import fill_gate, largest_worker, redis_bytes
+from bench.gate.memory import fill_gate, largest_worker, redis_bytes, require_live
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,18 +69,26 @@ def _contenders(directory: Path, asked: argparse.Namespace) -> int:
             rounds=asked.rounds,
             requests=asked.requests,
             said=_say,
+            before_round=arena.fill,
             on_their_processor=arena.processors.for_servers,
         )
-        if "LMDB" in arena.gates:
-            gate = arena.restart_gate("LMDB")
-            fill_gate(arena.contenders["session, LMDB"], attestations=min(10_000, asked.live // 100))
-            more.append(report.memory_promise(largest_worker(gate.pid)))
+        if arena.lmdb is not None:
+            more.append(_memory(arena, arena.lmdb, asked.live))
         if arena.redis is not None:
-            more.append({"name": "a live nonce in Redis", "bytes": round(redis_bytes(arena.redis))})
+            octets = redis_bytes(arena.redis, empty=arena.redis_empty)
+            more.append({"name": "a live nonce in Redis", "bytes": round(octets)})
     entries = [*report.rows(measured), *(promise.fields() for promise in report.promises(measured)), *more]
     report.write("gate", entries)
     print(f"\n{report.table(entries)}\n\n{report.judgement(entries)}")
     return 0 if all(entry.get("holds", True) for entry in entries) else 1
+
+
+def _memory(arena: Arena, store: Path, live: int) -> dict[str, Any]:
+    arena.fill()
+    gate = arena.restart_gate("LMDB")
+    fill_gate(arena.contenders["session, LMDB"], attestations=min(10_000, live // 100))
+    worker = largest_worker(gate.pid)
+    return report.memory_promise(worker, live=require_live(store, live))
 
 
 def _say(what: str) -> None:

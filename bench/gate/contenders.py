@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from bench.gate import django_api
 from bench.gate.accounting import family
 from bench.gate.endpoints import KEY
-from bench.gate.memory import fill_store
+from bench.gate.memory import fill_store, redis_used
 from bench.gate.phones import ISSUING, bearer_batch, proven_batch
 from bench.gate.processes import Program, answering, behind_gate, in_front, nginx, python, redis
 from bench.gate.processors import Processors, kept_apart
@@ -71,6 +71,8 @@ class Arena:
     contenders: dict[str, Contender] = field(default_factory=dict)
     gates: dict[str, RunningGate] = field(default_factory=dict)
     redis: Path | None = None
+    redis_empty: int = 0
+    lmdb: Path | None = None
     processors: Processors = field(init=False)
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -100,6 +102,11 @@ class Arena:
         }
         for name in names or CONTENDERS:
             steps[name]()
+
+    def fill(self) -> None:
+        """See that the LMDB store holds as many live nonces as are claimed: before each round, and before memory."""
+        if self.lmdb is not None and self.live:
+            fill_store(self.lmdb, self.live)
 
     def restart_gate(self, store: str, *, workers: int = DEFAULT_WORKERS) -> RunningGate:
         """Start a gate anew with so many workers, on what it has on disk."""
@@ -173,14 +180,15 @@ class Arena:
         if store == "Redis":
             program, path = redis(self.directory)
             self._start(program)
-            self.redis = path
+            self.redis, self.redis_empty = path, redis_used(path)
             changes["replay_store"] = f'"unix://{path}?db=0"'
             more["redis"] = lambda: program.pids
         gate = RunningGate(home=self._path(f"gate {store}"), workers=self.workers, extra=LIMITS, routes=ROUTES)
         gate.write(**changes)
-        if store == "LMDB" and self.live:
+        if store == "LMDB":
             (gate.home / "state").mkdir(mode=0o700)
-            fill_store(gate.home / "state" / "replay", self.live)
+            self.lmdb = gate.home / "state" / "replay"
+            self.fill()
         self._stack.callback(gate.stop)
         with self.processors.for_servers():
             gate.start()

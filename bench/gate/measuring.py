@@ -61,6 +61,7 @@ def measure(
     rounds: int,
     requests: int,
     said: Callable[[str], None],
+    before_round: Callable[[], None] = lambda: None,
     on_their_processor: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Measured:
     """Run all contenders in turn, round after round.
@@ -75,6 +76,7 @@ def measure(
     verify = verifying()
     for number in range(rounds):
         said(f"round {number + 1} of {rounds}")
+        before_round()
         prices = []
         for name, contender in contenders.items():
             with on_their_processor():

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from redis import Redis
 
 from bench.gate import __main__ as bench_gate
-from bench.gate import contenders, page, projection, report
+from bench.gate import contenders, memory, page, projection, report
 from bench.gate.accounting import Memory, cpu_us, family, private_memory
 from bench.gate.endpoints import STATEMENT
 from bench.gate.load import Load
 from bench.gate.measuring import Measured, Slot
 from bench.gate.phones import ISSUING, bearer_batch, proven_batch
+from bench.gate.processes import redis
 from tests.gate.proxies.wire import Message, Recorder
 from tests.gate.world import RunningGate, asked, fresh
 
@@ -67,7 +69,9 @@ def test_a_small_run_measures_every_contender(programs: None, output: Path, caps
     assert "a live nonce in Redis" in entries
     shown = capsys.readouterr().out
     assert "session, LMDB: gate - empty 204" in shown
-    assert "private memory of a gate worker" in shown
+    live = re.search(r"private memory of a gate worker, ([\d,]+) live nonces", shown)
+    assert live is not None
+    assert 400 <= int(live[1].replace(",", "")) < 1000
 
 
 def test_the_interfaces_are_compared(output: Path) -> None:
@@ -170,8 +174,65 @@ def test_promises_are_judged_as_they_are_written() -> None:
         broken = kept | measured(**{name: cost}).slots
         promises = list(report.promises(Measured(slots=broken, verify=[50.0])))
         assert not all(promise.holds for promise in promises), name
-    assert not report.memory_promise(report_memory(80_000_001))["holds"]
-    assert report.memory_promise(report_memory(80_000_000))["holds"]
+    assert not report.memory_promise(report_memory(80_000_001), live=1)["holds"]
+    assert report.memory_promise(report_memory(80_000_000), live=1)["holds"]
+
+
+def slots(*server: float) -> list[Slot]:
+    return [Slot(cpu={"server": cost}, per_second=1, p50=1, p99=1) for cost in server]
+
+
+def test_a_store_that_grows_dearer_with_the_run_is_judged_by_its_cheapest_round() -> None:
+    """Its median, 600, would keep the promise; a longer run would keep any."""
+    ran = {"session, LMDB": slots(80, 80, 80), "PyJWT + pydpop": slots(390, 600, 900)}
+    ran["PyJWT + pydpop, store replaced"] = slots(380, 390, 400)
+    judged, shown = report.promises(Measured(slots=ran, verify=[50.0]))
+    assert (judged.us_per_op, judged.holds) == (390, False)
+    assert "its cheapest round" in report.judgement([judged.fields()])
+    assert shown.at_least is None
+    assert "nothing is promised" in report.judgement([shown.fields()])
+
+
+def test_what_a_gate_adds_is_shown_beside_a_verify_in_a_server_at_work_and_not_judged_by_it() -> None:
+    ran = {"empty 204": slots(30), "empty 204 + verify": slots(90), "session, LMDB": slots(90)}
+    promised, shown = report.promises(Measured(slots=ran, verify=[50.0]))
+    assert (promised.ratio, promised.holds) == (1.2, False)
+    assert (shown.ratio, shown.holds) == (1.0, True)
+    assert report.judgement([shown.fields()]).endswith("1.00 x a verify in a server at work  (nothing is promised)")
+
+
+def test_a_store_is_filled_up_to_what_is_claimed_and_counted_where_it_is_claimed(tmp_path: Path) -> None:
+    assert memory.fill_store(tmp_path / "replay", 50) == 50
+    assert memory.require_live(tmp_path / "replay", 50) == 50
+    with pytest.raises(RuntimeError, match="51 are claimed"):
+        memory.require_live(tmp_path / "replay", 51)
+    assert memory.fill_store(tmp_path / "replay", 50) == 0
+
+
+def test_what_expires_during_a_run_is_no_live_nonce_and_is_filled_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = time.time() - 300  # what was put there then is remembered for half a minute more at most
+    monkeypatch.setattr(time, "time", lambda: past)
+    memory.fill_store(tmp_path / "replay", 40)
+    monkeypatch.undo()
+    assert memory.live_nonces(tmp_path / "replay", at=time.time() + 31) == 0
+    assert memory.fill_store(tmp_path / "replay", 40) == 40
+    assert memory.live_nonces(tmp_path / "replay", at=time.time() + 31) == 40
+
+
+def test_what_a_nonce_takes_in_redis_has_the_dictionaries_in_it(programs: None, tmp_path: Path) -> None:
+    program, path = redis(tmp_path)
+    program.start()
+    try:
+        empty = memory.redis_used(path)
+        with Redis(unix_socket_path=str(path)) as client:
+            for number in range(5000):
+                client.set(b"bf:%032d" % number, b"1", ex=300)
+            dataset = int(client.info("memory")["used_memory_dataset"]) / 5000
+        assert memory.redis_bytes(path, empty=empty) > dataset + 16, "two tables of pointers at least"
+    finally:
+        program.stop()
 
 
 def report_memory(total: int) -> Memory:
