@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from bonafide import cli
+from bonafide.cli import home_options
 from bonafide.django.service import service_file
 from bonafide.gate import config as gate_config
 from tests.house.source import ROOT
@@ -94,6 +95,13 @@ def test_services_unit_waits_longer_than_the_service_does() -> None:
     assert int(settings["TimeoutStopSec"]) > int(stop_within.default)
 
 
+def test_service_that_refuses_to_start_is_not_started_again() -> None:
+    """Each start tries the PIN of a token; on the exit code that a refusal has."""
+    settings = unit(DEPLOY / "systemd" / "bonafide-service.service")
+    assert settings["Restart"] == "on-failure"
+    assert settings["RestartPreventExitStatus"].split() == [str(home_options.EXIT_REFUSED)]
+
+
 def compose() -> dict[str, Any]:
     """Return compose.yaml, which is JSON below its comments."""
     lines = (DEPLOY / "compose.yaml").read_text().splitlines()
@@ -153,4 +161,4 @@ def test_dockerfile_installs_extras_that_exist_and_starts_our_program() -> None:
     declared = re.findall(r"^([a-z0-9]+) = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert set(extras) <= set(declared)
     assert 'ENTRYPOINT ["bonafide"]' in text
-    assert "USER bonafide" in text
+    assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["10001:10001"]
