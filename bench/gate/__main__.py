@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bench.gate import interfaces, page, projection, report
+from bench.gate import control_plane, interfaces, page, projection, report
 from bench.gate.contenders import CONTENDERS, Arena
 from bench.gate.measuring import measure
 from bench.gate.memory import fill_gate, largest_worker, redis_bytes, require_live
@@ -51,8 +51,6 @@ def _interfaces(directory: Path, asked: argparse.Namespace) -> int:
 
 
 def _control_plane() -> int:
-    from bench.gate import control_plane  # noqa: PLC0415 - it sets Django up
-
     entries = control_plane.measure()
     report.write("control_plane", entries)
     for entry in entries:

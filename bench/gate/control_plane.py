@@ -1,153 +1,121 @@
 """What an enrolment and a renewal cost the service and a PostgreSQL of its own: the projection's other unit costs.
 
-Django is set up by the import of `bench.django_project`, so that this runs in a process of its own:
-`python -m bench.gate control-plane`.
+A real `bonafide serve` answers software iPhones over HTTP, with everything that a request meets there: granian,
+Django, the views, the limits, sealed keys, pooled connections. An enrolment is a challenge, an attestation and two
+answers, a renewal likewise with an assertion where one is asked for. The phones live in this process, whose CPU is
+not counted.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from django.core.management import call_command
-from django.db import connections
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from bench import django_project
-from bench.gate.accounting import cpu_us, family
+from bench.gate.accounting import spent_us
 from bench.gate.measuring import cost_of, median, verifying
-from bench.gate.processes import require
-from bonafide import enrolment
-from bonafide.django.enrolment_store import DjangoEnrolmentStore
-from tests.django.databases import NAME, USER, PostgresqlServer
-from tests.enrolment.world import World
+from bonafide.stores.sealing_keys.key_file import FileSealingKey
+from bonafide.testing.apple import FakeApple
+from bonafide.testing.client import AppClient, Build
+from bonafide.testing.iphone import IPhone
+from deploy.cluster import Loopback
+from deploy.machines import APP, BUNDLE, ORIGIN, PREFIX, TEAM, ServiceMachine
+from deploy.postgresql import PostgreSql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
-    from bonafide.enrolment import Enrolled
-    from bonafide.http import HttpRequest
-
-ALIAS: Final = "postgresql"
 PHONES: Final = 60
 ROUNDS: Final = 5
+AT_ONCE: Final = 4
+"""As many phones as there are threads in a worker: the service is at work, and nobody queues."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Message:
-    request: HttpRequest
-    body: bytes
-    instance: str = ""
+class Plane:
+    """A running service with its database, and the phones that may enrol."""
+
+    service: ServiceMachine
+    database: PostgreSql
+    apple: FakeApple
+    thumbprints: Sequence[str]
+
+    def phone(self) -> AppClient:
+        """Return a phone that has not enrolled, with a connection of its own."""
+        device = IPhone(Build(app=APP, identity=f"{TEAM}.{BUNDLE}"), apple=self.apple, clock=time.time)
+        transport = Loopback(lambda _: self.service.port)
+        return AppClient(
+            device, api=ORIGIN, service=PREFIX, service_keys=self.thumbprints, transport=transport, timeout=20.0
+        )
+
+    def spent(self) -> tuple[float, float]:
+        """Return the microseconds that all processes of the service, and all of the database, have taken so far."""
+        return spent_us(self.service.process.pid), spent_us(self.database.process.pid)
 
 
-def measure() -> list[dict[str, Any]]:
-    """Return an entry for each kind of message, and for each of the two processes that pay for it."""
-    server = PostgresqlServer(_find)
-    try:
-        server.start()
-        return _measure(server)
-    finally:
-        connections[ALIAS].close()
-        server.remove()
-
-
-def _find(name: str, *, apt: str) -> Path:
-    places = [str(place) for place in Path("/usr/lib/postgresql").glob("*/bin")]
-    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *sorted(places, reverse=True)]))
-    return Path(found or require(name, apt))
-
-
-def _measure(server: PostgresqlServer) -> list[dict[str, Any]]:
-    connections.databases[ALIAS] = connections.databases[django_project.ALIASES[0]] | {
-        "ENGINE": "django.db.backends.postgresql",
-        "HOST": str(server.place),
-        "PORT": "",
-        "USER": USER,
-        "NAME": NAME,
-        "OPTIONS": {},
-    }
-    call_command("migrate", database=ALIAS, verbosity=0)
-    world = World(store=DjangoEnrolmentStore(using=ALIAS))
-    pids = family(_pid(server))
+def measure(*, phones: int = PHONES, rounds: int = ROUNDS) -> list[dict[str, Any]]:
+    """Return an entry for each kind of message, and for each of the two programs that pay for it."""
     costs: dict[str, list[tuple[float, float]]] = {"an enrolment": [], "a renewal": []}
-    verify = verifying()
-    raw = []
-    for number in range(ROUNDS + 1):
-        raw.append(cost_of(verify))
-        enrolled: list[Enrolled] = []
-        messages = _enrolments(world, number)
-        costs["an enrolment"].append(_spend(messages, pids, partial(_enrol, world, enrolled)))
-        messages = _renewals(world, enrolled, number)
-        costs["a renewal"].append(_spend(messages, pids, partial(_renew, world)))
+    verify, raw = verifying(), []
+    with running() as plane, ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in range(rounds + 1):
+            raw.append(cost_of(verify))
+            new = [plane.phone() for _ in range(phones)]
+            costs["an enrolment"].append(_spend(plane, pool, [phone.enrol for phone in new]))
+            costs["a renewal"].append(_spend(plane, pool, [phone.renew for phone in new]))
+            for phone in new:
+                phone.close()
     unit = median(raw)
     return [
         {
             "name": f"{what}, {who}",
-            "us_per_op": round(median(found[index] for found in rounds[1:]), 3),
+            "us_per_op": round(median(found[index] for found in taken[1:]), 3),  # the first round warms up
             "versus": "P-256 verify (cryptography)",
-            "ratio": round(median(found[index] for found in rounds[1:]) / unit, 4),
+            "ratio": round(median(found[index] for found in taken[1:]) / unit, 4),
         }
-        for what, rounds in costs.items()
+        for what, taken in costs.items()
         for index, who in enumerate(("service", "PostgreSQL"))
     ]
 
 
-def _pid(server: PostgresqlServer) -> int:
-    return int((server.place / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
+def _spend(plane: Plane, pool: ThreadPoolExecutor, acts: Sequence[Callable[[], object]]) -> tuple[float, float]:
+    """Return microseconds of CPU for one of these acts: of the service, and of the database."""
+    before = plane.spent()
+    for done in [pool.submit(act) for act in acts]:
+        done.result()
+    service, database = (now - then for now, then in zip(plane.spent(), before, strict=True))
+    return service / len(acts), database / len(acts)
 
 
-def _spend(messages: list[_Message], pids: list[int], handle: Callable[[_Message], object]) -> tuple[float, float]:
-    """Return microseconds of CPU a message: of this process, and of the database's."""
-    begun, theirs = time.process_time_ns(), cpu_us(pids)
-    for message in messages:
-        handle(message)
-    ours = (time.process_time_ns() - begun) / 1000
-    return ours / len(messages), (cpu_us(pids) - theirs) / len(messages)
-
-
-def _enrolments(world: World, number: int) -> list[_Message]:
-    messages = []
-    for phone in range(PHONES):
-        world.phone = world.new_phone(f"phone {number} {phone}")
-        body = world.enrolment().body()
-        messages.append(_Message(world.request("/instances", body), body))
-    return messages
-
-
-def _renewals(world: World, enrolled: list[Enrolled], number: int) -> list[_Message]:
-    messages = []
-    for phone, known in enumerate(enrolled):
-        world.phone = world.new_phone(f"phone {number} {phone}")
-        body = world.renewal(known, asserted=False).body()
-        messages.append(_Message(world.request(f"/instances/{known.instance}/renewals", body), body, known.instance))
-    return messages
-
-
-def _enrol(world: World, enrolled: list[Enrolled], message: _Message) -> None:
-    enrolled.append(
-        enrolment.enrol(
-            message.request,
-            message.body,
-            service=world.service,
-            store=world.store,
-            pool=world.places,
-            now=world.now,
-            random=world.random,
+@contextmanager
+def running() -> Iterator[Plane]:
+    """Start a service with a database of its own, and end both."""
+    apple = FakeApple()
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bonafide-bench-")))
+        database = PostgreSql()
+        stack.callback(database.remove)
+        database.start()
+        anchor, sealing_key = directory / "apple.pem", directory / "sealing.key"
+        anchor.write_bytes(apple.anchors[0].certificate.public_bytes(Encoding.PEM))
+        FileSealingKey(sealing_key).make()
+        service = ServiceMachine(
+            name="service",
+            directory=directory / "service",
+            database=database.url,
+            sealing_key=sealing_key,
+            extra=f'unsafe_test_anchors = ["{anchor}"]',
         )
-    )
-
-
-def _renew(world: World, message: _Message) -> Enrolled:
-    return enrolment.renew(
-        message.request,
-        message.body,
-        instance=message.instance,
-        service=world.service,
-        store=world.store,
-        now=world.now,
-        random=world.random,
-    )
+        service.write()
+        stack.callback(service.process.stop)
+        service.process.start()
+        service.run("apps", "add", APP, "--identity", f"{TEAM}.{BUNDLE}")
+        listed = service.run("keys", "list").splitlines()
+        thumbprints = [line.split()[2] for line in listed if line.startswith(("service key", "its spare"))]
+        yield Plane(service, database, apple, thumbprints)
