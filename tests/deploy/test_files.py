@@ -16,6 +16,7 @@ import pytest
 
 from bonafide import cli
 from bonafide.cli import home_options
+from bonafide.cli.serve import EXIT_AWAY
 from bonafide.django.service import service_file
 from bonafide.gate import config as gate_config
 from tests.house.source import ROOT
@@ -99,7 +100,9 @@ def test_service_that_refuses_to_start_is_not_started_again() -> None:
     """Each start tries the PIN of a token; on the exit code that a refusal has."""
     settings = unit(DEPLOY / "systemd" / "bonafide-service.service")
     assert settings["Restart"] == "on-failure"
-    assert settings["RestartPreventExitStatus"].split() == [str(home_options.EXIT_REFUSED)]
+    kept_from = settings["RestartPreventExitStatus"].split()
+    assert kept_from == [str(home_options.EXIT_REFUSED)]
+    assert str(EXIT_AWAY) not in kept_from  # what is away comes back, and so must the service
 
 
 def compose() -> dict[str, Any]:

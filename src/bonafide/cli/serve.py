@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bonafide.cli import home_options
 from bonafide.cli.home_options import EXIT_MISUSE, EXIT_REFUSED, Stop
 from bonafide.errors import BonafideError
+from bonafide.reasons import store as store_reasons
 
 if TYPE_CHECKING:
     import argparse
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from bonafide.django.service.service_file import Listener
     from bonafide.keys import ServiceRing
 
+EXIT_AWAY: Final = 75
+"""Something that a start needs is away and may come back (EX_TEMPFAIL, sysexits(3)): whoever supervises tries again.
+
+Not so where a start is refused: each would try the PIN of a token again, and tokens lock.
+"""
+
+_AWAY: Final = frozenset((store_reasons.DATABASE_UNAVAILABLE, store_reasons.SEALING_KEY_UNAVAILABLE))
 _ENVIRONMENTS = ("production", "staging", "development", "test")
 
 
@@ -56,7 +64,8 @@ def _run(arguments: argparse.Namespace) -> int:
         try:
             home_options.refuse(refusal)
         except Stop as stop:
-            return home_options.tell("serve", stop)
+            told = home_options.tell("serve", stop)
+            return EXIT_AWAY if refusal.reason in _AWAY else told
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -111,7 +120,7 @@ def _make_ready(home: Home) -> ServiceRing:
     try:
         return first_start.make_ready(home.path)
     except DatabaseError as error:
-        raise Stop(EXIT_REFUSED, f"the database: {type(error).__name__}: {error}".strip()) from None
+        raise Stop(EXIT_AWAY, f"the database: {type(error).__name__}: {error}".strip()) from None
 
 
 def _refuse_grave_findings() -> None:

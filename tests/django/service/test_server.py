@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from bonafide.cli.home_options import EXIT_REFUSED
+from bonafide.cli.serve import EXIT_AWAY
 from tests.canaries import plant, told
 from tests.django.service.running import ANSWER_S, BUNDLE, START_S, STOP_S, TEAM, AskingGate, RunningService
-from tests.stores.sealing_keys.soft_hsm import soft_hsm
+from tests.stores.sealing_keys.soft_hsm import TOKEN, soft_hsm
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -153,16 +155,32 @@ def test_a_token_that_is_away_does_not_start_and_says_so_in_plain_words(tmp_path
     words = {"module": soft_hsm.module, "token": "away", "label": "sealing-1", "pin_file": soft_hsm.pin_file}
     told = ", ".join(f'{name} = "{value}"' for name, value in words.items())
     running.say('key_storage = "database"', f"sealing_key = {{ pkcs11 = {{ {told} }} }}")
-    printed = running.run("serve", "--init", code=1)
+    printed = running.run("serve", "--init", code=EXIT_AWAY)
     assert "bonafide serve: store.sealing_key_unavailable: " in printed
     assert "NoSuchToken" in printed
     assert "Traceback" not in printed
 
 
+def test_a_pin_that_a_token_refuses_ends_with_the_code_after_which_nobody_tries_again(
+    tmp_path: Path, soft_hsm: SoftHsm
+) -> None:
+    running = RunningService(home=tmp_path / "home")
+    running.make()
+    wrong = tmp_path / "pin"
+    wrong.write_text("wrong-pin")
+    wrong.chmod(0o600)
+    words = {"module": soft_hsm.module, "token": TOKEN, "label": "sealing-1", "pin_file": wrong}
+    told = ", ".join(f'{name} = "{value}"' for name, value in words.items())
+    running.say('key_storage = "database"', f"sealing_key = {{ pkcs11 = {{ {told} }} }}")
+    printed = running.run("serve", "--init", code=EXIT_REFUSED)
+    assert "the token refused the PIN" in printed
+    assert "wrong-pin" not in printed
+
+
 def test_a_database_that_is_not_there_does_not_start_and_its_password_is_not_told(tmp_path: Path) -> None:
     running = RunningService(home=tmp_path / "home")
     running.make(database="postgresql://ann:open-sesame@127.0.0.1:1/bonafide")
-    printed = running.run("serve", "--init", code=1)
+    printed = running.run("serve", "--init", code=EXIT_AWAY)
     assert "the database: OperationalError" in printed
     assert "open-sesame" not in printed
     assert "Traceback" not in printed
