@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from bench.gate.contenders import Contender
 
-SPREAD_S: Final = 50
-"""How many seconds the live proofs lie apart."""
+SPREAD_S: Final = 250
+"""How many seconds the live proofs lie apart: they end one after another, as those of a gate at work do."""
 
-LASTING_S: Final = 150.0
-"""A nonce that is put into a store lives this long and longer: for a round, or until memory is looked at."""
+LASTING_S: Final = 75.0
+"""How much longer a nonce lives that is counted: for a round, or until memory is looked at."""
 
 NONCE_OCTETS: Final = 32
 BATCH: Final = 5000
@@ -45,7 +45,7 @@ def fill_store(directory: Path, live: int) -> int:
     missing, new = live - live_nonces(directory, at=now + LASTING_S), not directory.exists()
     store, salt = LmdbReplayStore(directory), os.urandom(16)
     if new:
-        store.require_ready(now=now - 100)  # so that it is older than its fence
+        store.require_ready(now=now - SPREAD_S - 50)  # so that it is older than its fence
     for number in range(missing):
         key = sha256(b"%b %d" % (salt, number)).digest()
         answer = store.remember(key, created=int(now) - number % SPREAD_S, now=now)
