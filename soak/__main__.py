@@ -37,16 +37,25 @@ LONG_S: Final = 1.5 * LEAST_SAMPLES * LOOK_EVERY_S
 FULL: Final = 1_000_000
 """Requests of a run that is held to everything, however fast it was."""
 
+FULL_MINUTES: Final = 10.0
+"""How long they take: twice as long as a client attestation lives, so that memory has filled up by the half of it."""
+
+PATIENCE_S: Final = 120.0
+"""How much longer than asked for it may take."""
+
 
 def main(words: Sequence[str]) -> int:
     """Soak, and tell whether everything held."""
     reader = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
     reader.add_argument("--requests", type=int, default=FULL)
-    reader.add_argument("--minutes", type=float, default=10.0, help="when to give up")
+    reader.add_argument(
+        "--minutes", type=float, help="over how long (default: ten for a million)"
+    )
     reader.add_argument("--attacks", type=float, default=0.01, help="the share of attacks")
     reader.add_argument("--workers", type=int, default=2, help="of the gate and of the API")
     reader.add_argument("--seed", default=secrets.token_hex(8))
     asked = reader.parse_args(words)
+    asked.minutes = asked.minutes or asked.requests / FULL * FULL_MINUTES
     print(f"seed {asked.seed}: {asked.requests} requests, {len(KINDS)} kinds of attack", flush=True)
     with ExitStack() as opened:
         directory = opened.enter_context(tempfile.TemporaryDirectory(prefix="bonafide-soak-"))
@@ -78,7 +87,8 @@ def _soak(stack: Stack, asked: argparse.Namespace) -> tuple[Tally, Series]:
     processes = []
     for number in range(SENDERS):
         ours, theirs = context.Pipe()
-        words = (theirs, stack.port, f"{asked.seed}-{number}", asked.attacks)
+        share = asked.requests / (asked.minutes * 60) / SENDERS
+        words = (theirs, stack.port, f"{asked.seed}-{number}", asked.attacks, share)
         processes.append(context.Process(target=send_for_ever, args=words, daemon=True))
         processes[-1].start()
         theirs.close()
@@ -95,7 +105,7 @@ def _gather(stack: Stack, asked: argparse.Namespace, pipes: Sequence[Connection]
     tally, series = Tally(), Series()
     begun = looked = said = time.monotonic()
     series.look(stack.gate_workers, 0.0)
-    while tally.sent < asked.requests and time.monotonic() - begun < asked.minutes * 60:
+    while tally.sent < asked.requests and time.monotonic() - begun < asked.minutes * 60 + PATIENCE_S:
         for pipe in multiprocessing.connection.wait(pipes, timeout=1.0):
             tally.add(cast("Connection", pipe).recv())
         now = time.monotonic()

@@ -205,12 +205,18 @@ def _fields(answer: bytes) -> dict[str, str]:
     return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def send_for_ever(pipe: Connection, port: int, seed: str, attack_share: float) -> None:
-    """Send batch after batch, and say what each came to, until the other end says otherwise."""
+def send_for_ever(pipe: Connection, port: int, seed: str, attack_share: float, per_second: float) -> None:
+    """Send batch after batch, and say what each came to, until the other end says otherwise.
+
+    No more than `per_second`: a run is to last longer than anything that is remembered.
+    """
     sender = Sender(port, seed=seed, attack_share=attack_share)
+    begun, sent = time.monotonic(), 0
     try:
-        while not pipe.poll():
-            pipe.send(sender.batch(BATCH))
+        while not pipe.poll(max(0.0, begun + sent / per_second - time.monotonic())):
+            tally = sender.batch(BATCH)
+            sent += tally.sent
+            pipe.send(tally)
     finally:
         sender.close()
         pipe.close()

@@ -35,7 +35,7 @@ def test_some_thousand_requests_with_every_kind_of_attack_are_answered_as_stored
 ) -> None:
     require_program("nginx", apt="nginx-light")
     monkeypatch.setattr(soak, "OUTPUT", tmp_path)
-    words = ["--requests", "3000", "--minutes", "2", "--attacks", "0.2", "--workers", "1", "--seed", SEED]
+    words = ["--requests", "3000", "--minutes", "0.05", "--attacks", "0.2", "--workers", "1", "--seed", SEED]
     assert soak.main(words) == 0, capsys.readouterr().out
     said = json.loads((tmp_path / "soak.json").read_text())
     assert said["seed"] == SEED
