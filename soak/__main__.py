@@ -48,9 +48,7 @@ def main(words: Sequence[str]) -> int:
     """Soak, and tell whether everything held."""
     reader = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
     reader.add_argument("--requests", type=int, default=FULL)
-    reader.add_argument(
-        "--minutes", type=float, help="over how long (default: ten for a million)"
-    )
+    reader.add_argument("--minutes", type=float, help="over how long (default: ten for a million)")
     reader.add_argument("--attacks", type=float, default=0.01, help="the share of attacks")
     reader.add_argument("--workers", type=int, default=2, help="of the gate and of the API")
     reader.add_argument("--seed", default=secrets.token_hex(8))
