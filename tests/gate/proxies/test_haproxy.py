@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bonafide.gate.proxies import haproxy
-from tests.gate.proxies.judging import octets, signed, without
+from bonafide.routes import parse_rules
+from tests.gate.proxies.judging import HOST, OTHER_HOST, having, octets, signed, without
 from tests.gate.proxies.programs import Program
 from tests.gate.proxies.stage import Stage
 from tests.gate.proxies.starting import HAPROXY_DEFAULTS
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from bonafide.gate.proxies import Front
     from tests.conftest import RequireProgram
 
 TRIES = 10
@@ -27,11 +30,18 @@ def program(require_program: RequireProgram) -> Path:
     return require_program("haproxy", apt="haproxy")
 
 
-def started(stage: Stage, program: Path, *, defaults: str = "", change: Callable[[str], str] = str) -> Program:
-    """Return HAProxy with more defaults of the site's, or another Lua file."""
+def started(
+    stage: Stage,
+    program: Path,
+    *,
+    defaults: str = "",
+    change: Callable[[str], str] = str,
+    facts: Callable[[Front], Front] = lambda front: front,
+) -> Program:
+    """Return HAProxy with more defaults of the site's, another Lua file, or other facts."""
     lua, file = stage.directory / "bonafide.lua", stage.directory / "haproxy.cfg"
     lua.write_text(change(haproxy.lua()))
-    front = haproxy.configuration(stage.front, str(lua), bind=f"127.0.0.1:{stage.http}")
+    front = haproxy.configuration(facts(stage.front), str(lua), bind=f"127.0.0.1:{stage.http}")
     file.write_text(f"{HAPROXY_DEFAULTS}{defaults}{front}")
     return Program([str(program), "-db", "-f", str(file)], [stage.http], stage.directory / "haproxy.log")
 
@@ -78,3 +88,17 @@ def test_action_that_fails_is_a_refusal(program: Path, at: str, instead: str) ->
 def test_signed_request_is_admitted_all_the_same(impatient: Stage) -> None:
     assert impatient.ask(signed()).status == 200
     assert len(impatient.api.seen) == 1
+
+
+def test_upgrade_that_one_api_takes_goes_through_to_no_other(program: Path) -> None:
+    def other_takes_none(front: Front) -> Front:
+        first, second = front.sites
+        return replace(front, sites=(first, replace(second, routes=parse_rules([{"match": "/**"}]))))
+
+    key, version = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), ("Sec-WebSocket-Version", "13")
+    handshake = (("Upgrade", "websocket"), ("Connection", "Upgrade"), key, version)
+    with Stage(lambda stage: started(stage, program, facts=other_takes_none)) as stage:
+        stage.gate.answer = lambda _: b"HTTP/1.1 204 No Content\r\n\r\n"
+        for host in (HOST, OTHER_HOST):
+            stage.ask(having(without(signed("/ws/chat"), "host"), ("Host", host), *handshake))
+        assert [got.one("Upgrade") for got in (*stage.api.seen, *stage.other.seen)] == ["websocket", ""]
