@@ -39,8 +39,8 @@ def test_an_enrolment_and_a_renewal_cost_a_served_request_and_a_transaction(
         "a renewal, service": True,
         "a renewal, PostgreSQL": True,
     }
-    assert asked.count("instances") >= 4  # one that is answered with `back_off` is sent again
-    assert asked.count("renewals") == 4
+    for path in ("instances", "renewals"):
+        assert asked.count(path) >= 4  # what is answered with `back_off` is sent again
     monkeypatch.setattr(report, "OUTPUT", tmp_path)
     report.write("control_plane", entries)
     gate = [

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -200,6 +201,18 @@ class RunningGate:
         """Send the parent a signal."""
         os.kill(self.pid, number)
 
+    def pause(self) -> None:
+        """Stop every process of the group, and wait until each stands: a signal that was sent is not yet obeyed."""
+        os.killpg(self.pid, signal.SIGSTOP)
+        ends = time.monotonic() + START_S
+        while set(_thread_states(self.pid)) != {"T"}:
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+
+    def resume(self) -> None:
+        """Let a paused group go on."""
+        os.killpg(self.pid, signal.SIGCONT)
+
     def stop(self, *, group: bool = False) -> int | None:
         """Stop the process, or its whole group at once, and the service; return the exit code."""
         self.service.stop()
@@ -256,3 +269,14 @@ class Connection(http.client.HTTPConnection):
         answered = {name.lower(): value for name, value in response.getheaders()}
         answered["body"] = body.decode("latin-1")
         return Answer(response.status, answered)
+
+
+def _thread_states(group: int) -> list[str]:
+    """Return the state of every thread of a process group, as proc(5) spells it; zombies have none."""
+    states = []
+    for status in Path("/proc").glob("[0-9]*/task/[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, process_group = status.read_text().rpartition(") ")[2].split()[:3]
+            if int(process_group) == group and state != "Z":
+                states.append(state)
+    return states

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -151,29 +150,14 @@ def test_fields_as_large_as_the_core_takes_pass_the_whole_way(stage: Stage) -> N
 
 def test_gate_that_stands_still_is_503_in_time_and_serves_again(stage: Stage, gate: RunningGate) -> None:
     assert stage.ask(sent(fresh())).status == 200
-    children = [gate.pid, *_children(gate.pid)]
-    for process in children:
-        _signal(process, signal.SIGSTOP)
+    gate.pause()
     try:
         began = time.monotonic()
         answer = stage.ask(sent(fresh()))
         assert time.monotonic() - began < 3
         assert (answer.status, answer.one("Bonafide-Action")) == (503, "back_off")
     finally:
-        for process in children:
-            _signal(process, signal.SIGCONT)
+        gate.resume()
     ends = time.monotonic() + 2
     while stage.ask(sent(fresh())).status != 200:
         assert time.monotonic() < ends
-
-
-def _children(pid: int) -> list[int]:
-    from pathlib import Path
-
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    import os
-
-    os.kill(pid, number)
