@@ -1,0 +1,67 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "swift/Sources/\(name)", exclude: exclude,
+        swiftSettings: settings)
+}
+
+// On Apple's platforms CryptoKit, DeviceCheck and Security are the system's. On Linux, where the SDK is type-checked
+// and tested, stand-ins of the same names take their place: they are no products, and nothing that ships has them.
+#if os(Linux)
+    let apple: [Target.Dependency] = ["CryptoKit", "DeviceCheck", "Security"]
+    let libcrypto: [Target.Dependency] = ["CLibcrypto"]
+    func standIn(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+        .target(name: name, dependencies: dependencies, path: "swift/StandIns/\(name)", swiftSettings: settings)
+    }
+    func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+        .testTarget(
+            name: name, dependencies: dependencies, path: "swift/Tests/\(name)", swiftSettings: settings)
+    }
+    func tool(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+        .executableTarget(
+            name: name, dependencies: dependencies, path: "swift/Tools/\(name)", swiftSettings: settings)
+    }
+    let onLinux: [Target] = [
+        .systemLibrary(
+            name: "CLibcrypto", path: "swift/Sources/CLibcrypto", pkgConfig: "libcrypto",
+            providers: [.apt(["libssl-dev"])]),
+        standIn("CryptoKit", libcrypto),
+        standIn("DeviceCheck"),
+        standIn("Security"),
+        tests("BonafideCoreTests", ["BonafideCore", "BonafideTestSupport"]),
+        tests("BonafideTests", ["Bonafide", "BonafideTestSupport"] + apple),
+        tests("BonafideServiceTests", ["Bonafide", "BonafideTestSupport"]),
+        tests("PublicAPITests", ["Bonafide", "BonafideTestSupport"]),
+        tool("core-alone", ["BonafideCore"]),
+        tool("vector-writer", ["BonafideCore", "BonafideTestSupport"]),
+        tool("bench", ["BonafideCore", "BonafideTestSupport"]),
+    ]
+#else
+    let apple: [Target.Dependency] = []
+    let libcrypto: [Target.Dependency] = []
+    let onLinux: [Target] = []
+#endif
+
+let package = Package(
+    name: "Bonafide",
+    platforms: [.iOS(.v15), .macOS(.v12)],
+    products: [
+        .library(name: "Bonafide", targets: ["Bonafide"]),
+        .library(name: "BonafideCore", targets: ["BonafideCore"]),
+        .library(name: "BonafideTestSupport", targets: ["BonafideTestSupport"]),
+    ],
+    targets: [
+        library("BonafideCore"),
+        library("Bonafide", ["BonafideCore"] + apple),
+        library("BonafideTestSupport", ["BonafideCore"] + libcrypto),
+    ] + onLinux,
+    swiftLanguageModes: [.v6]
+)

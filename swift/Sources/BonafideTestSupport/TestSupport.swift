@@ -1,0 +1,1 @@
+// Software in the place of a phone.

@@ -1,0 +1,1 @@
+// What the SDK uses of DeviceCheck, on Linux.

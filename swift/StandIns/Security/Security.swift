@@ -1,0 +1,1 @@
+// What the SDK uses of Security, on Linux.
