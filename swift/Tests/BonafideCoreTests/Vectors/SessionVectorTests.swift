@@ -9,7 +9,7 @@ import Testing
 
     @Test(arguments: VectorFile.all("session"))
     func everySessionGetsItsVerdict(_ vector: VectorFile) throws {
-        let key = try SoftwareAgreementKey(representation: vector.scalar("agree_key"))
+        let key = try #require(SoftwareAgreementKey(scalar: vector.scalar("agree_key")))
         let expected = SessionExpectation(
             app: try vector.text("app"), instance: try vector.text("instance"), jkt: try vector.text("jkt"),
             challenge: try vector.text("challenge"),
@@ -38,7 +38,7 @@ import Testing
 
     @Test(arguments: VectorFile.all("key_agreement"))
     func everyAgreementDerivesTheSameKey(_ vector: VectorFile) throws {
-        let key = try SoftwareAgreementKey(representation: vector.scalar("agree_key"))
+        let key = try #require(SoftwareAgreementKey(scalar: vector.scalar("agree_key")))
         let members = try ["kty", "crv", "x", "y"].map {
             JSON.Member($0, .string(try vector.text("epk_\($0)")))
         }
@@ -49,8 +49,8 @@ import Testing
 
     @Test(arguments: VectorFile.all("client_data"))
     func clientDataIsTheSameOctets(_ vector: VectorFile) throws {
-        let sign = try SoftwareSigningKey(representation: vector.scalar("sign_key"))
-        let agree = try SoftwareAgreementKey(representation: vector.scalar("agree_key"))
+        let sign = try #require(SoftwareSigningKey(scalar: vector.scalar("sign_key")))
+        let agree = try #require(SoftwareAgreementKey(scalar: vector.scalar("agree_key")))
         let configuration = Configuration(
             service: "https://api.example.com/bonafide/v1", app: try vector.text("app"), serviceKeys: [],
             identity: try vector.text("identity"),
