@@ -28,7 +28,7 @@ public enum AttestorFailure: Error, Hashable, Sendable {
 /// One element of the list `evidence` of a message, in its JSON form.
 public struct Evidence: Hashable, Sendable {
     /// The element; nil where there is nothing to show.
-    let json: JSON?
+    package let json: JSON?
 
     init(json: JSON?) { self.json = json }
 

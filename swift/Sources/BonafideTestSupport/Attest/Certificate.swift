@@ -29,11 +29,11 @@ struct DistinguishedName {
 
 extension CertificateForm {
     /// Returns the certificate, DER: this form for the key at `point` (X9.63) of `curve`, signed by `issuerKey`.
-    func sign(point: [UInt8], _ curve: EllipticKey.Curve, by issuerKey: EllipticKey) -> [UInt8] {
+    func sign(point: [UInt8], _ curve: Curve, by issuerKey: EllipticKey) -> [UInt8] {
         let algorithm = DER.sequence(DER.oid(hash == .sha256 ? "1.2.840.10045.4.3.2" : "1.2.840.10045.4.3.3"))
         let key = DER.sequence(
             DER.sequence(
-                DER.oid("1.2.840.10045.2.1"), DER.oid(curve == .p256 ? "1.2.840.10045.3.1.7" : "1.3.132.0.34")),
+                DER.oid("1.2.840.10045.2.1"), DER.oid(curve.identifier)),
             DER.bits(point))
         let version3 = DER.tagged(0, DER.integer(2))
         let content = DER.sequence(

@@ -3,12 +3,6 @@
     import CryptoKit
     import Foundation
 
-    /// The hashes that are used here.
-    enum Hash {
-        case sha256
-        case sha384
-    }
-
     /// The primitives by CryptoKit.
     enum Primitives {
         static func digest(_ octets: [UInt8], _ hash: Hash) -> [UInt8] {
@@ -65,13 +59,6 @@
     ///
     /// Unchecked: CryptoKit's keys are values that are never written to, and not marked `Sendable` on all systems.
     final class EllipticKey: @unchecked Sendable {
-        enum Curve {
-            case p256
-            case p384
-
-            var octets: Int { self == .p256 ? 32 : 48 }
-        }
-
         private enum Key {
             case p256(P256.Signing.PrivateKey, P256.KeyAgreement.PrivateKey)
             case p384(P384.Signing.PrivateKey)

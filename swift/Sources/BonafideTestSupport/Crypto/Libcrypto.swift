@@ -2,12 +2,6 @@
     import BonafideCore
     import CLibcrypto
 
-    /// The hashes that are used here.
-    enum Hash {
-        case sha256
-        case sha384
-    }
-
     /// The primitives by libcrypto 3. Algorithms are fetched once: a fetch by name costs more than what it is for.
     enum Primitives {
         // Fetched algorithms are counted by reference, never written to again, and never freed.

@@ -7,15 +7,6 @@
     /// Unchecked: the `EVP_PKEY` is written in `init` alone, and libcrypto lets any number of threads use one that is
     /// not written to; every operation has a context of its own.
     final class EllipticKey: @unchecked Sendable {
-        enum Curve {
-            case p256
-            case p384
-
-            var octets: Int { self == .p256 ? 32 : 48 }
-            fileprivate var number: Int32 { self == .p256 ? NID_X9_62_prime256v1 : NID_secp384r1 }
-            fileprivate var name: String { self == .p256 ? "P-256" : "P-384" }
-        }
-
         let curve: Curve
         let scalar: [UInt8]
         /// X9.63: 0x04, x, y.
@@ -40,10 +31,8 @@
         private init(known scalar: [UInt8], _ curve: Curve) {
             self.curve = curve
             self.scalar = scalar
-            let number = BN_bin2bn(scalar, Int32(scalar.count), nil)
-            defer { BN_clear_free(number) }
-            publicPoint = Self.point(of: number, curve)
-            key = Self.assemble(number, publicPoint, curve)
+            key = Self.parse(scalar, curve)
+            publicPoint = Self.point(of: key, curve)
         }
 
         deinit { EVP_PKEY_free(key) }
@@ -111,49 +100,32 @@
     extension EllipticKey {
         private static func isScalar(_ octets: [UInt8], of curve: Curve) -> Bool {
             guard octets.count == curve.octets else { return false }
-            let group = EC_GROUP_new_by_curve_name(curve.number)
+            let group = EC_GROUP_new_by_curve_name(curve == .p256 ? NID_X9_62_prime256v1 : NID_secp384r1)
             defer { EC_GROUP_free(group) }
             let number = BN_bin2bn(octets, Int32(octets.count), nil)
             defer { BN_clear_free(number) }
             return BN_is_zero(number) == 0 && BN_cmp(number, EC_GROUP_get0_order(group)) < 0
         }
 
-        private static func point(of scalar: OpaquePointer?, _ curve: Curve) -> [UInt8] {
-            let group = EC_GROUP_new_by_curve_name(curve.number)
-            defer { EC_GROUP_free(group) }
-            let point = EC_POINT_new(group)
-            defer { EC_POINT_free(point) }
-            mustWork(EC_POINT_mul(group, point, scalar, nil, nil, nil))
-            var octets = [UInt8](repeating: 0, count: 1 + 2 * curve.octets)
-            let written = EC_POINT_point2oct(
-                group, point, POINT_CONVERSION_UNCOMPRESSED, &octets, octets.count, nil)
-            precondition(written == octets.count, "libcrypto failed")
-            return octets
-        }
-
-        private static func assemble(
-            _ scalar: OpaquePointer?, _ point: [UInt8], _ curve: Curve
-        ) -> OpaquePointer {
-            let builder = OSSL_PARAM_BLD_new()
-            defer { OSSL_PARAM_BLD_free(builder) }
-            mustWork(OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, curve.name, 0))
-            mustWork(OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_PRIV_KEY, scalar))
-            let context = EVP_PKEY_CTX_new_from_name(nil, "EC", nil)
-            defer { EVP_PKEY_CTX_free(context) }
-            var key: OpaquePointer?
-            point.withUnsafeBytes { point in  // the builder copies it only when it is done
-                mustWork(
-                    OSSL_PARAM_BLD_push_octet_string(
-                        builder, OSSL_PKEY_PARAM_PUB_KEY, point.baseAddress, point.count))
-                let parameters = OSSL_PARAM_BLD_to_param(builder)
-                defer { OSSL_PARAM_free(parameters) }
-                mustWork(EVP_PKEY_fromdata_init(context))
-                mustWork(EVP_PKEY_fromdata(context, &key, keyPair, parameters))
+        /// Parses the key as an ECPrivateKey (RFC 5915), from which libcrypto works out the public key.
+        private static func parse(_ scalar: [UInt8], _ curve: Curve) -> OpaquePointer {
+            let encoded = DER.sequence(
+                DER.integer(1), DER.octets(scalar), DER.tagged(0, DER.oid(curve.identifier)))
+            let key = encoded.withUnsafeBufferPointer { encoded in
+                var start = encoded.baseAddress
+                return d2i_PrivateKey(EVP_PKEY_EC, nil, &start, encoded.count)
             }
-            return key!
+            guard let key else { preconditionFailure("libcrypto failed") }
+            return key
         }
 
-        /// `EVP_PKEY_KEYPAIR` of evp.h, a macro that Swift does not read: parameters, private and public key.
-        private static let keyPair: Int32 = 0x87
+        private static func point(of key: OpaquePointer, _ curve: Curve) -> [UInt8] {
+            var point = [UInt8](repeating: 0, count: 1 + 2 * curve.octets)
+            var length = 0
+            mustWork(
+                EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, &point, point.count, &length))
+            precondition(length == point.count, "libcrypto failed")
+            return point
+        }
     }
 #endif
