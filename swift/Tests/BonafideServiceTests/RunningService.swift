@@ -55,7 +55,8 @@ final class RunningService: @unchecked Sendable {  // what changes is reached on
         self.identity = identity
         self.apple = apple
         serviceKeys = Set(keys.compactMap(\.text))
-        self.users = Dictionary(uniqueKeysWithValues: users.compactMap { user in user.value.text.map { (user.name, $0) } })
+        let passwords = users.compactMap { user in user.value.text.map { (user.name, $0) } }
+        self.users = Dictionary(uniqueKeysWithValues: passwords)
     }
 
     deinit { stop() }
