@@ -24,6 +24,20 @@ import Testing
         #expect((keys.signingKeysMade, keys.agreementKeysMade) == (2, 0))
     }
 
+    @Test func oneKeyServesManyThreads() async {
+        let key = SoftwareSigningKey()
+        let valid = await withTaskGroup(of: Bool.self) { group in
+            for number in 0..<200 as Range<UInt8> {
+                group.addTask { [crypto] in
+                    guard let signature = try? key.signature(of: [number]) else { return false }
+                    return crypto.isValid(signature: signature, of: [number], by: key.publicKey)
+                }
+            }
+            return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+        }
+        #expect(valid == 200)
+    }
+
     @Test func twoAgreementKeysHaveOneSecret() throws {
         let keys = SoftwareDeviceKeys()
         let (first, second) = (try keys.makeAgreementKey(), try keys.makeAgreementKey())
