@@ -21,6 +21,7 @@ from bonafide.errors import VerificationFailed
 from bonafide.evidence.app_attest import verify_assertion, verify_attestation
 from bonafide.session import mac_key, open_session
 from bonafide.terms import EvidenceEnvironment
+from bonafide.testing.apple import FakeApple
 from bonafide.trust import Anchor
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -35,7 +36,11 @@ def made() -> dict[str, Any]:
         pytest.skip("no Swift toolchain here")
     scratch = os.environ.get("SWIFT_SCRATCH")
     where = ["--scratch-path", scratch] if scratch else []
-    command = [swift, "run", "--quiet", *where, "vector-writer"]
+    apple = FakeApple(seed=b"swift")
+    scalar = apple.intermediate_key.private_numbers().private_value.to_bytes(48)
+    given = {"root": apple.root_der, "intermediate": apple.intermediate_der, "intermediate_key": scalar}
+    printed = json.dumps({name: base64.b64encode(value).decode() for name, value in given.items()})
+    command = [swift, "run", "--quiet", *where, "vector-writer", printed]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=BUILD_S, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     document: dict[str, Any] = json.loads(done.stdout)
@@ -53,6 +58,9 @@ def changed(octets_: bytes) -> bytes:
 
 def test_attestations_are_those_of_apple(made: dict[str, Any]) -> None:
     assert {entry["environment"] for entry in made["attestations"]} == {"production", "development"}
+    roots = {octets(entry, "root") for entry in made["attestations"]}
+    assert len(roots) == 2
+    assert FakeApple(seed=b"swift").root_der in roots
     for entry in made["attestations"]:
         now = datetime.now(UTC)
         anchor = Anchor.from_certificate(octets(entry, "root"), name="Swift's fake Apple", source="tests")
