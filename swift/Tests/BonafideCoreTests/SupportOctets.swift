@@ -1,7 +1,12 @@
 /// The octets that `text` spells in hexadecimal.
 func fromHex(_ text: String) -> [UInt8] {
     let digits = Array(text)
-    return stride(from: 0, to: digits.count, by: 2).map { UInt8(String(digits[$0...$0 + 1]), radix: 16)! }
+    return stride(from: 0, to: digits.count, by: 2).map { start in
+        guard let octet = UInt8(String(digits[start...start + 1]), radix: 16) else {
+            preconditionFailure("no hexadecimal: \(text)")
+        }
+        return octet
+    }
 }
 
 extension [UInt8] {

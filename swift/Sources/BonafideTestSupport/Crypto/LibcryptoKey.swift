@@ -50,18 +50,18 @@
         }
 
         private func raw(_ encoded: [UInt8], _ length: Int) -> [UInt8] {
-            var signature = [UInt8](repeating: 0, count: curve.octets * 2)
             encoded.withUnsafeBufferPointer { encoded in
                 var start = encoded.baseAddress
                 let parsed = d2i_ECDSA_SIG(nil, &start, length)
                 defer { ECDSA_SIG_free(parsed) }
-                signature.withUnsafeMutableBufferPointer { signature in
-                    let size = curve.octets
-                    BN_bn2binpad(ECDSA_SIG_get0_r(parsed), signature.baseAddress, Int32(size))
-                    BN_bn2binpad(ECDSA_SIG_get0_s(parsed), signature.baseAddress! + size, Int32(size))
-                }
+                return octets(of: ECDSA_SIG_get0_r(parsed)) + octets(of: ECDSA_SIG_get0_s(parsed))
             }
-            return signature
+        }
+
+        private func octets(of number: OpaquePointer?) -> [UInt8] {
+            var octets = [UInt8](repeating: 0, count: curve.octets)
+            precondition(BN_bn2binpad(number, &octets, Int32(curve.octets)) == curve.octets, "libcrypto failed")
+            return octets
         }
 
         /// The x coordinate of the common point; nil where `point` (X9.63) is not on this key's curve.
