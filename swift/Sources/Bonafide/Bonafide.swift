@@ -63,7 +63,7 @@ public final class Bonafide: Sendable {
 
     /// Made at the first call, as the Keychain can be out of reach when the app starts. Throws `BonafideError`.
     func client() throws -> Client {
-        try known.with { known in
+        try known.withLock { known in
             if let known { return known }
             try setting.admitPins()
             let client = Client(configuration: try setting.configuration(), world: setting.world(courier: courier))

@@ -130,7 +130,7 @@ private final class RunningTask: Sendable {
     private let state = Guarded<(task: URLSessionTask?, isCancelled: Bool)>((nil, false))
 
     func start(_ task: URLSessionTask) {
-        let isCancelled = state.with { state in
+        let isCancelled = state.withLock { state in
             state.task = task
             return state.isCancelled
         }
@@ -139,7 +139,7 @@ private final class RunningTask: Sendable {
     }
 
     func cancel() {
-        let task = state.with { state in
+        let task = state.withLock { state in
             state.isCancelled = true
             return state.task
         }

@@ -15,7 +15,7 @@ final class CourierDelegate: NSObject, URLSessionTaskDelegate, Sendable {
     init(pins: PinBoard) { self.pins = pins }
 
     /// Whether the last certificate that this host showed was refused.
-    func hasRefused(_ host: String) -> Bool { refused.with { $0.contains(host.lowercased()) } }
+    func hasRefused(_ host: String) -> Bool { refused.withLock { $0.contains(host.lowercased()) } }
 
     func urlSession(
         _ session: URLSession, task: URLSessionTask, willPerformHTTPRedirection response: HTTPURLResponse,
@@ -67,7 +67,7 @@ final class CourierDelegate: NSObject, URLSessionTaskDelegate, Sendable {
             _ trust: SecTrust, of host: String
         ) -> (URLSession.AuthChallengeDisposition, URLCredential?) {
             let isAdmitted = pins.admits(trust, of: host)
-            refused.with { if isAdmitted { $0.remove(host) } else { $0.insert(host) } }
+            refused.withLock { if isAdmitted { $0.remove(host) } else { $0.insert(host) } }
             return (isAdmitted ? .performDefaultHandling : .cancelAuthenticationChallenge, nil)
         }
     #endif
