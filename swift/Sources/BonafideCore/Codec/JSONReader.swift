@@ -2,7 +2,7 @@
 ///
 /// Foundation's reader takes a member name that stands twice and keeps one of the values; of what a signature
 /// covers there must be one reading, so this is our own.
-struct JSONReader {
+package struct JSONReader {
     /// Objects and arrays within each other, the outermost counted.
     static let maxDepth = 16
     /// The largest magnitude of an integer that every reader keeps exactly (RFC 7493 section 2.2).
@@ -13,7 +13,7 @@ struct JSONReader {
 
     /// Returns the object that `octets` hold, or nil: not one object of valid UTF-8 with nothing after it, a name
     /// that stands twice, deeper than `maxDepth`, longer than `maxOctets`, an integer beyond `maxInteger`.
-    static func object(_ octets: some Sequence<UInt8>, maxOctets: Int = 65536) -> JSON? {
+    package static func object(_ octets: some Sequence<UInt8>, maxOctets: Int = 65536) -> JSON? {
         var reader = JSONReader(octets: Array(octets))
         guard reader.octets.count <= maxOctets, String(validating: reader.octets) != nil else { return nil }
         reader.skipSpace()
