@@ -1,0 +1,127 @@
+"""What Swift makes is taken by the verifiers of the service: evidence, sessions and derived keys."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from bonafide.codec.jwe import concat_kdf
+from bonafide.errors import VerificationFailed
+from bonafide.evidence.app_attest import verify_assertion, verify_attestation
+from bonafide.session import mac_key, open_session
+from bonafide.terms import EvidenceEnvironment
+from bonafide.trust import Anchor
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+BUILD_S: Final = 900
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, Any]:
+    """What the vector writer prints. `SWIFT` names the toolchain's driver, `SWIFT_SCRATCH` where it builds."""
+    swift = os.environ.get("SWIFT") or shutil.which("swift")
+    if swift is None:
+        pytest.skip("no Swift toolchain here")
+    scratch = os.environ.get("SWIFT_SCRATCH")
+    where = ["--scratch-path", scratch] if scratch else []
+    command = [swift, "run", "--quiet", *where, "vector-writer"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=BUILD_S, check=False)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def octets(entry: dict[str, Any], name: str) -> bytes:
+    return base64.b64decode(entry[name], validate=True)
+
+
+def changed(octets_: bytes) -> bytes:
+    """The same octets but for one bit."""
+    return bytes([octets_[0] ^ 1]) + octets_[1:]
+
+
+def test_attestations_are_those_of_apple(made: dict[str, Any]) -> None:
+    assert {entry["environment"] for entry in made["attestations"]} == {"production", "development"}
+    for entry in made["attestations"]:
+        now = datetime.now(UTC)
+        anchor = Anchor.from_certificate(octets(entry, "root"), name="Swift's fake Apple", source="tests")
+        key_id = octets(entry, "key_id")
+        environment = EvidenceEnvironment(entry["environment"])
+        arguments: dict[str, Any] = {
+            "key_id": key_id,
+            "app_id": entry["app_id"],
+            "environments": {environment},
+            "anchors": (anchor,),
+            "now": now,
+        }
+        attestation, client_data_hash = octets(entry, "attestation"), octets(entry, "client_data_hash")
+        claims = verify_attestation(attestation, client_data_hash=client_data_hash, **arguments)
+        assert claims.environment is environment
+        assert claims.os_version == entry["ios"]
+        assert claims.public_key == octets(entry, "public_key")
+        has_launch = int(entry["ios"].split(".")[0]) >= 27
+        assert claims.bundle_version == ("412" if has_launch else None)
+        category = 4 if environment is EvidenceEnvironment.PRODUCTION else 3
+        assert claims.validation_category == (category if has_launch else None)
+        with pytest.raises(VerificationFailed):
+            verify_attestation(attestation, client_data_hash=changed(client_data_hash), **arguments)
+
+
+def test_assertions_are_those_of_an_attested_key(made: dict[str, Any]) -> None:
+    assert made["assertions"]
+    for entry in made["assertions"]:
+        assertion, client_data_hash = octets(entry, "assertion"), octets(entry, "client_data_hash")
+        arguments: dict[str, Any] = {
+            "public_key": octets(entry, "public_key"),
+            "app_id": entry["app_id"],
+            "last_counter": entry["previous_counter"],
+        }
+        claims = verify_assertion(assertion, client_data_hash=client_data_hash, **arguments)
+        assert claims.counter == entry["previous_counter"] + 1
+        with pytest.raises(VerificationFailed):
+            verify_assertion(assertion, client_data_hash=changed(client_data_hash), **arguments)
+
+
+def test_sessions_open(made: dict[str, Any]) -> None:
+    assert made["sessions"]
+    for entry in made["sessions"]:
+        scalar = int.from_bytes(octets(entry, "agree_key"))
+        arguments: dict[str, Any] = {
+            "agree_key": ec.derive_private_key(scalar, ec.SECP256R1()),
+            "pinned": entry["pinned"],
+            **{name: entry[name] for name in ("app", "instance", "jkt", "challenge")},
+        }
+        session = open_session(entry["session"], **arguments)
+        claims = entry["claims"]
+        assert (session.sid, session.key) == (octets(claims, "sid"), octets(claims, "key"))
+        assert session.issued_at == datetime.fromtimestamp(claims["iat"], UTC)
+        assert session.expires_at == datetime.fromtimestamp(claims["exp"], UTC)
+        with pytest.raises(VerificationFailed):
+            open_session(entry["session"], **(arguments | {"challenge": "another"}))
+
+
+def test_derived_keys_are_equal(made: dict[str, Any]) -> None:
+    kinds = {"concat": 0, "hkdf": 0, "mac": 0}
+    for entry in made["kdf"]:
+        kinds[entry["kind"]] += 1
+        secret, key = octets(entry, "secret"), octets(entry, "key")
+        match entry["kind"]:
+            case "concat":
+                assert concat_kdf(secret, algorithm=entry["algorithm"], octets=32) == key
+            case "hkdf":
+                salt, info = octets(entry, "salt"), octets(entry, "info")
+                assert HKDF(algorithm=SHA256(), length=32, salt=salt, info=info).derive(secret) == key
+            case "mac":
+                assert mac_key(secret) == key
+    assert all(kinds.values())
