@@ -6,7 +6,7 @@ public struct Unstubbed: Sendable {
 
     /// `onUse` is told what was used; it ends the process unless it is given here. Where it returns, methods that can
     /// throw throw `UnstubbedUse`, and the others give zeros.
-    public init(onUse: @escaping @Sendable (String) -> Void = { fatalError($0) }) { self.onUse = onUse }
+    public init(onUse: @escaping @Sendable (String) -> Void = { preconditionFailure($0) }) { self.onUse = onUse }
 
     private func report(_ use: String) { onUse("BonafideTestSupport: \(use) was used and not stubbed") }
 
