@@ -2,14 +2,14 @@ import Foundation
 
 /// Lets one in at a time, in the order of arrival. Whoever is cancelled while waiting leaves the queue.
 final class OneAtATime: Sendable {
-    private struct Queue {
+    struct Queue {
         var isTaken = false
         var waiting: [(id: UUID, continuation: CheckedContinuation<Void, any Error>)] = []
         /// Cancelled before they stood in the queue.
         var gone: Set<UUID> = []
     }
 
-    private let queue = Guarded(Queue())
+    let queue = Guarded(Queue())
 
     /// Runs `work` when its turn comes. Throws `CancellationError`, or what `work` throws.
     func run<Result: Sendable>(_ work: () async throws -> Result) async throws -> Result {

@@ -51,7 +51,8 @@ public struct SHA256: HashFunction {
 
     public func finalize() -> SHA256Digest {
         var digest = [UInt8](repeating: 0, count: 32)
-        EVP_DigestFinal_ex(context.copy().pointer, &digest, nil)
+        let last = context.copy()
+        withExtendedLifetime(last) { _ = EVP_DigestFinal_ex($0.pointer, &digest, nil) }
         return SHA256Digest(octets: digest)
     }
 

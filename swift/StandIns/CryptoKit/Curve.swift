@@ -26,14 +26,7 @@ final class CurveKey: @unchecked Sendable {
     }
 
     convenience init?(publicKey x963: [UInt8], scalar: [UInt8]?) {
-        let builder = OSSL_PARAM_BLD_new()
-        defer { OSSL_PARAM_BLD_free(builder) }
-        let number = scalar.map { BN_bin2bn($0, Int32($0.count), nil) }
-        defer { BN_free(number ?? nil) }
-        OSSL_PARAM_BLD_push_utf8_string(builder, "group", "P-256", 0)
-        OSSL_PARAM_BLD_push_octet_string(builder, "pub", x963, x963.count)
-        if let number { OSSL_PARAM_BLD_push_BN(builder, "priv", number) }
-        let parameters = OSSL_PARAM_BLD_to_param(builder)
+        let parameters = Self.parameters(publicKey: x963, scalar: scalar)
         defer { OSSL_PARAM_free(parameters) }
         let context = EVP_PKEY_CTX_new_from_name(nil, "EC", nil)
         defer { EVP_PKEY_CTX_free(context) }
@@ -43,6 +36,25 @@ final class CurveKey: @unchecked Sendable {
         EVP_PKEY_fromdata_init(context)
         guard EVP_PKEY_fromdata(context, &key, selection, parameters) == 1, let key else { return nil }
         self.init(key)
+    }
+
+    /// Names stay pointers in what is returned, values until it is made.
+    private static func parameters(publicKey: [UInt8], scalar: [UInt8]?) -> UnsafeMutablePointer<OSSL_PARAM>? {
+        let builder = OSSL_PARAM_BLD_new()
+        defer { OSSL_PARAM_BLD_free(builder) }
+        let number = scalar.flatMap { BN_bin2bn($0, Int32($0.count), nil) }
+        defer { BN_clear_free(number) }
+        if let number { OSSL_PARAM_BLD_push_BN(builder, lasting("priv"), number) }
+        OSSL_PARAM_BLD_push_utf8_string(builder, lasting("group"), lasting("P-256"), 0)
+        return publicKey.withUnsafeBytes { point in
+            OSSL_PARAM_BLD_push_octet_string(builder, lasting("pub"), point.baseAddress, point.count)
+            return OSSL_PARAM_BLD_to_param(builder)
+        }
+    }
+
+    /// A literal that lives as long as the process.
+    private static func lasting(_ text: StaticString) -> UnsafePointer<CChar> {
+        UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self)
     }
 
     /// 0x04, x, y.

@@ -50,6 +50,9 @@ package final class StandInEnclave: Sendable {
 
     func wrap(_ key: CurveKey) -> Data { Data(mark + key.scalar + key.x963) }
 
+    /// What this enclave would store of a key that a test brings.
+    package func wrapped(_ x963: [UInt8], scalar: [UInt8]) -> [UInt8] { mark + scalar + x963 }
+
     func unwrap(_ data: Data) throws -> CurveKey {
         try admit(.load)
         let octets = Array(data)
