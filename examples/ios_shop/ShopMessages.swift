@@ -16,7 +16,8 @@ func text(for error: any Error) -> String {
 private func text(for error: BonafideError) -> String {
     switch error {
     case .clockWrong: "The clock of this device is wrong. Set it in Settings, then try again."
-    case .stopped(.updateApp): "This version is too old. Get the new one from the App Store."
+    case .stopped(.updateApp), .refused(_, .updateApp, _):
+        "This version is too old. Get the new one from the App Store."
     case .stopped: "The shop does not work on this device now. Start the app again later."
     case .unsupportedDevice: "The shop does not work on this device."
     case .outcomeUnknown: "We do not know whether this went through. Look before you try again."
