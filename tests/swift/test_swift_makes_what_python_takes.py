@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import subprocess
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,22 +19,25 @@ from bonafide.errors import VerificationFailed
 from bonafide.evidence.app_attest import verify_assertion, verify_attestation
 from bonafide.session import mac_key, open_session
 from bonafide.terms import EvidenceEnvironment
+from bonafide.testing.apple import FakeApple
 from bonafide.trust import Anchor
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 BUILD_S: Final = 900
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, Any]:
-    """What the vector writer prints. `SWIFT` names the toolchain's driver, `SWIFT_SCRATCH` where it builds."""
-    swift = os.environ.get("SWIFT") or shutil.which("swift")
-    if swift is None:
-        pytest.skip("no Swift toolchain here")
-    scratch = os.environ.get("SWIFT_SCRATCH")
-    where = ["--scratch-path", scratch] if scratch else []
-    command = [swift, "run", "--quiet", *where, "vector-writer"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=BUILD_S, check=False)
+def made(root: Path, swift: Path) -> dict[str, Any]:
+    """What the vector writer prints. It is built where `make test-swift` builds, or where `SWIFT_SCRATCH` says."""
+    apple = FakeApple(seed=b"swift")
+    scalar = apple.intermediate_key.private_numbers().private_value.to_bytes(48)
+    given = {"root": apple.root_der, "intermediate": apple.intermediate_der, "intermediate_key": scalar}
+    printed = json.dumps({name: base64.b64encode(value).decode() for name, value in given.items()})
+    options = ["--scratch-path", os.environ.get("SWIFT_SCRATCH", "build/swift"), "-Xswiftc", "-warnings-as-errors"]
+    command = [str(swift), "run", "--quiet", *options, "vector-writer", printed]
+    done = subprocess.run(command, cwd=root, capture_output=True, timeout=BUILD_S, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     document: dict[str, Any] = json.loads(done.stdout)
     return document
@@ -53,6 +54,9 @@ def changed(octets_: bytes) -> bytes:
 
 def test_attestations_are_those_of_apple(made: dict[str, Any]) -> None:
     assert {entry["environment"] for entry in made["attestations"]} == {"production", "development"}
+    roots = {octets(entry, "root") for entry in made["attestations"]}
+    assert len(roots) == 2
+    assert FakeApple(seed=b"swift").root_der in roots
     for entry in made["attestations"]:
         now = datetime.now(UTC)
         anchor = Anchor.from_certificate(octets(entry, "root"), name="Swift's fake Apple", source="tests")

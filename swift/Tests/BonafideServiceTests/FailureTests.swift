@@ -117,7 +117,8 @@ struct FailureTests {
         #expect(try await later.get("/api/config").status == 200)
         #expect(phone.attestor.attestCalls == 2)
         #expect(phone.attestor.keysMade == 1)
-        #expect(phone.network.sent + later.network.sent == ["challenge", "instances"])
+        // Its leap put the phone ahead of the service, which mends that in one answer.
+        #expect(phone.network.sent + later.network.sent == ["challenge", "instances", "instances"])
     }
 
     @Test func twoRejectedKeysAreNotFollowedByAThird() async throws {
@@ -146,9 +147,9 @@ struct FailureTests {
         let first = try await phone.get("/api/config")
         #expect(first.status == 200)
         phone.network.expect(.answersAreLost, "renewals")
-        phone.clock.leap(310)  // the attestation has ended, as far as the phone knows
+        phone.clock.leap(298)  // the attestation has ended, as far as the phone knows
         await #expect(throws: BonafideError.self) { try await phone.get("/api/config") }
-        phone.clock.leap(-310)
+        phone.clock.leap(-298)
         let later = phone.startedAgain()
         try await later.bonafide.prepare()
         #expect(try await later.get("/api/config").status == 200)
@@ -203,9 +204,9 @@ struct FailureTests {
             let instance = try #require(try service.instances().last?["instance"]?.text)
             try service.tell("forget", ["instance": instance])
             let later = phone.startedAgain()
-            phone.clock.leap(310)
+            phone.clock.leap(298)
             _ = try? await later.get("/api/config")
-            phone.clock.leap(-310)
+            phone.clock.leap(-298)
             #expect(phone.attestor.attestCalls == expected)
         }
     }

@@ -4,6 +4,10 @@ import BonafideTestSupport
 import Foundation
 import Testing
 
+#if canImport(FoundationNetworking)
+    import FoundationNetworking
+#endif
+
 /// The main job against the real service: enrol, sign both ways, renew, and nothing more often than needed.
 @Suite(.serialized, .enabled(if: RunningService.isPossible, "make setup makes the Python that the service runs in"))
 struct MainJobTests {
@@ -75,17 +79,6 @@ struct MainJobTests {
         let statuses = answers.map { outcome in (try? outcome.get()) ?? 0 }
         #expect(statuses.allSatisfy { $0 == 200 }, "\(Set(statuses))")
         #expect(phone.network.sent == ["challenge", "instances"])
-    }
-
-    @Test func aRenewalIsMadeBesideTheRequestsAndBySignAlone() async throws {
-        let phone = Phone(service)
-        #expect(try await phone.get("/api/config").status == 200)
-        phone.clock.leap(250)  // past four fifths of five minutes
-        #expect(try await phone.get("/api/config").status != 500)
-        for _ in 0..<100 where phone.network.sent.count < 3 { try await Task.sleep(nanoseconds: 20_000_000) }
-        #expect(phone.network.sent == ["challenge", "instances", "renewals"])
-        #expect(phone.attestor.assertCalls == 0)
-        #expect(phone.attestor.attestCalls == 1)
     }
 
     @Test func anUploadedFileIsHashedAndSentAsItIs() async throws {
