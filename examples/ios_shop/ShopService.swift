@@ -3,7 +3,7 @@ import Foundation
 
 /// What this build talks to. The two thumbprints are the first two lines of `bonafide_keys list`.
 enum ShopService {
-    static let origin = URL(string: "https://api.example.com")!
+    static let origin = URL(string: "https://api.example.com") ?? URL(fileURLWithPath: "/")
 
     static let bonafide = Bonafide(
         service: origin.appendingPathComponent("bonafide/v1"), app: "shop",

@@ -22,7 +22,9 @@ struct FailureTests {
         let phone = Phone(service)
         phone.clock.set(by: 3600)
         let error = await #expect(throws: BonafideError.self) { try await phone.get("/api/config") }
-        guard case .clockWrong(let seconds?) = error else { return #expect(Bool(false), "\(String(describing: error))") }
+        guard case .clockWrong(let seconds?) = error else {
+            return #expect(Bool(false), "\(String(describing: error))")
+        }
         #expect(abs(seconds - 3600) < 10)
         #expect(try service.reasons().allSatisfy { $0 == "proof.created_in_future" })
         // The user sets the clock, and the same pair goes on.
