@@ -34,7 +34,8 @@ let world = World(
     attestor: Nowhere(), crypto: NoCrypto(), keys: Nowhere(), storage: Nowhere(), installation: nil,
     transport: Nowhere(), clock: Nowhere())
 let configuration = Configuration(
-    service: "https://api.example.com/bonafide/v1", app: "shop", serviceKeys: [], identity: "ABCDE12345.com.example.shop",
+    service: "https://api.example.com/bonafide/v1", app: "shop", serviceKeys: [],
+    identity: "ABCDE12345.com.example.shop",
     versions: .init(app: "1.0", system: "18.5"))
 do {
     try await Client(configuration: configuration, world: world).prepare()

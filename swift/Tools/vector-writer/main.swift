@@ -10,5 +10,7 @@ let document: JSON = [
     "assertions": try await assertions(),
     "sessions": try sessions(),
     "kdf": kdf(),
+    "requests": try requests(),
+    "client_data": clientData(),
 ]
 print(String(decoding: document.octets, as: UTF8.self))
