@@ -30,7 +30,7 @@ public struct Evidence: Hashable, Sendable {
     /// The element; nil where there is nothing to show.
     package let json: JSON?
 
-    init(json: JSON?) { self.json = json }
+    package init(json: JSON?) { self.json = json }
 
     /// An attestation object of App Attest. `key` is the key id as Apple spells it, `object` its CBOR.
     public static func appAttest(key: String, object: [UInt8]) -> Evidence {

@@ -44,11 +44,15 @@ public final class Client: Sendable {
             return try await prove(request, proof, credentials)
         }
         try await keeper.satisfy(.usable)
-        guard let credentials = live.withLock({ $0 }) else { throw BonafideError.answerRefused("nothing to prove with") }
+        guard let credentials = live.withLock({ $0 }) else {
+            throw BonafideError.answerRefused("nothing to prove with")
+        }
         return try await prove(request, proof, credentials)
     }
 
-    private func prove(_ request: RequestHead, _ proof: ProofKind, _ credentials: Credentials) async throws -> ProofFields {
+    private func prove(
+        _ request: RequestHead, _ proof: ProofKind, _ credentials: Credentials
+    ) async throws -> ProofFields {
         let attestation = credentials.attestation
         switch proof {
         case .session:
@@ -109,7 +113,8 @@ public final class Client: Sendable {
                 return answer
             }
             guard repeatable else { throw BonafideError.outcomeUnknown(action) }
-            if action == .signAgain { proof = .hardware }  // also where the route demands it and the caller did not know
+            // The route may demand it, and the caller did not know.
+            if action == .signAgain { proof = .hardware }
         }
     }
 

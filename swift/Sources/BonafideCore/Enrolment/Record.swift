@@ -96,7 +96,9 @@ extension Enrolment {
             guard let pending = json["pending"].flatMap(Pending.init) else { return nil }
             self = .attesting(pending)
         case "attested":
-            guard let pending = json["pending"].flatMap(Pending.init), let evidence = json["evidence"] else { return nil }
+            guard let pending = json["pending"].flatMap(Pending.init), let evidence = json["evidence"] else {
+                return nil
+            }
             self = .attested(pending, Evidence(stored: evidence))
         case "enrolled":
             guard let enrolled = json["enrolled"].flatMap(Enrolled.init) else { return nil }

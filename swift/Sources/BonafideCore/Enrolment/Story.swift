@@ -123,7 +123,8 @@ struct Story {
 
     /// Keeps key and client data, and says when to ask Apple again: later each time, and not all devices at once.
     private mutating func throttled() throws -> Never {
-        let longest = min(Limits.shortestThrottle * Double(1 << min(ledger.record.throttlings, 16)), Limits.longestThrottle)
+        let doublings = min(max(ledger.record.throttlings, 0), 16)
+        let longest = min(Limits.shortestThrottle * Double(1 << doublings), Limits.longestThrottle)
         let wait = longest * Double.random(in: 0.5...1)
         let until = clock.now() + wait
         try keep { record in

@@ -1,10 +1,10 @@
 /// A JWS that brings its own public key, which counts only where its thumbprint is pinned (RFC 7515, RFC 7638).
-enum PinnedSignature {
+package enum PinnedSignature {
     /// Returns the payload of a compact JWS of this `typ`, proven to be signed by a key among `pins`.
     ///
     /// The header has exactly `alg` `ES256`, `typ` and `jwk`. Not proven: when it was signed, and for whom. Throws
     /// `SessionRefused`.
-    static func verify(
+    package static func verify(
         _ token: some StringProtocol, type: String, pins: Set<String>, crypto: some Crypto, maxOctets: Int
     ) throws -> [UInt8] {
         let parts = token.split(separator: ".", maxSplits: 3, omittingEmptySubsequences: false)
