@@ -14,9 +14,9 @@ struct Courier: Sendable {
         let answer = try await post("/challenge", body.octets, signed: false)
         guard answer.head.status == 200 else { throw refusal(answer.head) }
         guard let json = JSONReader.object(answer.body), let text = json["attestation_challenge"]?.text,
-            Self.isToken(text, upTo: 128), let seconds = json["expires_in"]?.integer, seconds >= 0
+            Self.isToken(text, upTo: 128), let seconds = json["expires_in"]?.integer, seconds > 0
         else { throw BonafideError.answerRefused("challenge") }
-        return (text, clock.now() + Double(seconds))
+        return (text, clock.now() + Double(min(seconds, Limits.longestChallenge)))
     }
 
     /// Sends a message, waits where that is asked for, and mends the clock once. Throws `BonafideError`.

@@ -10,6 +10,10 @@ actor Keeper {
         case otherThan(String)
         /// An enrolment that followed this attestation, because an answer asked for it.
         case enrolledAfter(String)
+
+        var isEnrolment: Bool {
+            if case .enrolledAfter = self { true } else { false }
+        }
     }
 
     private let configuration: Configuration
@@ -33,12 +37,17 @@ actor Keeper {
         holder = .init(name: Base64.urlEncoded(world.crypto.random(16)), run: configuration.run)
     }
 
-    /// Returns when `need` is met. Throws `BonafideError`, `Story.EnrolAgainUsedUp` and `CancellationError`; who is cancelled stops waiting, and
-    /// what is under way goes on for the others.
+    /// Returns when `need` is met. Throws `BonafideError`, `CancellationError` and, to who needs an enrolment,
+    /// `Story.EnrolAgainUsedUp`; who is cancelled stops waiting, and what is under way goes on for the others.
     func satisfy(_ need: Need) async throws {
         while !isMet(need) {
             if let flight {
-                try await flight.wait()
+                do {
+                    try await flight.wait()
+                } catch let error as Story.EnrolAgainUsedUp {
+                    // Somebody else wanted a new enrolment. Who did not goes on alone.
+                    guard !need.isEnrolment else { throw error }
+                }
                 continue
             }
             let promise = Promise()
@@ -111,12 +120,12 @@ actor Keeper {
             throw moved
         } catch {
             if case BonafideError.refused(_, let action?, _) = error, action.isTerminal { stopped = action }
-            try? story.ledger.release(holder)  // where that fails too, it ends by itself
             publish(story.ledger)
+            try? story.ledger.release(holder)  // where that fails too, it ends by itself
             throw error
         }
-        try story.ledger.release(holder)
         publish(story.ledger)
+        try? story.ledger.release(holder)  // what was done is done, and the right ends by itself
     }
 
     private func tell(_ story: inout Story, _ need: Need) async throws {
@@ -131,9 +140,12 @@ actor Keeper {
         }
     }
 
+    /// While enrolment begins anew under the same keys, what was issued before goes on until it ends.
     private func publish(_ ledger: Ledger) {
         guard case .enrolled(let enrolled) = ledger.record.enrolment else {
-            return live.withLock { $0 = nil }
+            return live.withLock { live in
+                if live?.keys.jkt != ledger.keys.jkt { live = nil }
+            }
         }
         let credentials = Credentials(enrolled, keys: ledger.keys, crypto: world.crypto)
         live.withLock { $0 = credentials }

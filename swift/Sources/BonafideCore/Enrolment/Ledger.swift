@@ -44,17 +44,19 @@ struct Ledger {
         guard role == .app else { throw BonafideError.appMustRun }
         let (record, keys) = try made(world, installation)
         var ledger = Ledger(record: record, keys: keys, storage: world.storage, stored: stored)
-        try ledger.store()
+        try ledger.store(record)
         return ledger
     }
 
-    /// Changes the record and stores it. Throws `Moved`, and `BonafideError`.
+    /// Changes the record and stores it: where that fails, nothing has changed. Throws `Moved`, and `BonafideError`.
     mutating func change(_ body: (inout Record) -> Void) throws {
-        body(&record)
-        try store()
+        var changed = record
+        body(&changed)
+        try store(changed)
+        record = changed
     }
 
-    private mutating func store() throws {
+    private mutating func store(_ record: Record) throws {
         let octets = record.octets
         guard octets != stored else { return }
         let expected = stored

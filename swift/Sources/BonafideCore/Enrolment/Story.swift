@@ -14,7 +14,7 @@ struct Story {
     /// Goes on until the device is enrolled. Throws `BonafideError` and `Ledger.Moved`.
     mutating func enrol() async throws {
         var replacement = Replacement()
-        while true {
+        for _ in 0..<Limits.steps {
             switch ledger.record.enrolment {
             case .none: try await makeKey()
             case .keyMade(let key): try await begin(key: key)
@@ -23,6 +23,7 @@ struct Story {
             case .enrolled: return
             }
         }
+        throw BonafideError.answerRefused("challenge")  // none lasts until it can be used
     }
 
     /// An answer asked for a new enrolment, and the day's was used up.
@@ -54,14 +55,16 @@ struct Story {
             let key = try await world.attestor.makeKey()
             try keep { $0.enrolment = .keyMade(key: key) }
         } catch AttestorFailure.unsupported {
-            guard configuration.unsupportedDevices == .enrolWithoutEvidence else {
-                throw BonafideError.unsupportedDevice
-            }
-            let pending = try await pending(key: nil)
-            try keep { $0.enrolment = .attested(pending, .none) }
+            try await goOnWithoutEvidence()
         } catch let failure as AttestorFailure {
             throw BonafideError.attestationFailed(String(describing: failure))
         }
+    }
+
+    private mutating func goOnWithoutEvidence() async throws {
+        guard configuration.unsupportedDevices == .enrolWithoutEvidence else { throw BonafideError.unsupportedDevice }
+        let pending = try await pending(key: nil)
+        try keep { $0.enrolment = .attested(pending, .none) }
     }
 
     private mutating func begin(key: String) async throws {
@@ -90,13 +93,16 @@ struct Story {
                 record.notBefore = nil
             }
         } catch AttestorFailure.unavailable {
-            try throttled()
+            throw BonafideError.throttled(retryAfter: try postpone())
         } catch AttestorFailure.invalidKey {
             try replacement.use(orThrow: .attestationFailed("invalidKey"))
             try keep { $0.enrolment = .none }
         } catch AttestorFailure.unsupported {
-            throw BonafideError.unsupportedDevice
+            try await goOnWithoutEvidence()
         } catch let failure as AttestorFailure {
+            // Nobody says whether another key would fare better: it is tried when the waits are at their longest.
+            let isHopeless = ledger.record.throttlings >= Limits.unexplainedFailures
+            _ = try postpone(dropsKey: isHopeless)
             throw BonafideError.attestationFailed(String(describing: failure))
         }
     }
@@ -122,7 +128,8 @@ struct Story {
     }
 
     /// Keeps key and client data, and says when to ask Apple again: later each time, and not all devices at once.
-    private mutating func throttled() throws -> Never {
+    /// Returns the wait in seconds.
+    private mutating func postpone(dropsKey: Bool = false) throws -> Double {
         let doublings = min(max(ledger.record.throttlings, 0), 16)
         let longest = min(Limits.shortestThrottle * Double(1 << doublings), Limits.longestThrottle)
         let wait = longest * Double.random(in: 0.5...1)
@@ -130,20 +137,22 @@ struct Story {
         try keep { record in
             record.notBefore = until
             record.throttlings += 1
+            if dropsKey { record.enrolment = .none }
         }
-        throw BonafideError.throttled(retryAfter: wait)
+        return wait
     }
 
     private mutating func present(
         _ pending: Enrolment.Pending, _ evidence: Evidence, _ replacement: inout Replacement
     ) async throws {
-        guard clock.now() < pending.ends else { return try keep { $0.enrolment = .none } }
+        let isOver = clock.now() >= pending.ends
         let answer = try await courier.post("/instances", ClientData.body(pending.clientData, evidence: evidence))
         if answer.head.status == 201 {
             return try adopt(answer, challenge: pending.challenge, key: pending.key)
         }
         switch answer.head.action {
-        case .retryWithChallenge, .enrolAgain:
+        // Whether its challenge has ended is for the service to say: the device's clock may be wrong.
+        case _ where isOver && (400..<500).contains(answer.head.status), .retryWithChallenge, .enrolAgain:
             // An attested key cannot be attested again, so that another challenge means another key.
             try replacement.use(orThrow: courier.refusal(answer.head))
             try keep { $0.enrolment = .none }
@@ -185,12 +194,18 @@ struct Story {
 
 /// What bounds the calls that cost Apple, or the user's patience.
 enum Limits {
+    /// Steps of one enrolment, a replacement of the key and of an ended challenge counted.
+    static let steps = 12
     static let day: Double = 86_400
     /// Keys that are attested within a day, replacements counted.
     static let attestationsPerDay = 4
     /// The first wait after Apple asked for time, in seconds; each later one is twice as long.
     static let shortestThrottle: Double = 15
     static let longestThrottle: Double = 3600
+    /// Failures without a known reason after which another key is tried.
+    static let unexplainedFailures = 8
+    /// No challenge is believed to last longer, in seconds.
+    static let longestChallenge = 86_400
 }
 
 /// A rejected key is replaced once.
