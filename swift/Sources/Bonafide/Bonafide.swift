@@ -16,7 +16,7 @@ public import Foundation
 public final class Bonafide: Sendable {
     let courier: Courier
     private let setting: Setting
-    private let known = Guarded<Client?>(nil)
+    private let known = Guarded<(client: Client, preparation: Preparation)?>(nil)
 
     /// `service` is the URL of the service's endpoints, `app` its name there, `serviceKeys` the thumbprints of the
     /// service's keys: the one in use and a spare.
@@ -46,7 +46,7 @@ public final class Bonafide: Sendable {
 
     /// Enrols where that has not been done and renews where it is due, ahead of the first request. Throws
     /// `BonafideError`.
-    public func prepare() async throws { try await client().prepare() }
+    public func prepare() async throws { try await ready().client.prepare() }
 
     /// Signs a request that is sent by other means: a background session, an extension, another HTTP client.
     ///
@@ -56,28 +56,25 @@ public final class Bonafide: Sendable {
     public func sign(
         _ request: inout URLRequest, proof: ProofKind = .session, bodyFile: URL? = nil
     ) async throws {
-        let client = try client()
-        let signable = try SignableRequest(request, file: bodyFile, by: try preparation())
+        let (client, preparation) = try ready()
+        let signable = try SignableRequest(request, file: bodyFile, by: preparation)
         request = signable.proven(by: try await client.prove(signable.head, proof: proof))
     }
 
-    /// Made at the first call, as the Keychain can be out of reach when the app starts. Throws `BonafideError`.
-    func client() throws -> Client {
+    /// Made at the first call, as the Keychain can be out of reach when the app starts. Throws `BonafideError`, also
+    /// `.requestNotSignable` where an origin is none.
+    func ready() throws -> (client: Client, preparation: Preparation) {
         try known.withLock { known in
             if let known { return known }
             try setting.admitPins()
+            let options = setting.options
+            let origins = options.origins.isEmpty ? [setting.service] : options.origins
+            let preparation = Preparation(
+                origins: Set(try origins.map { try Origin(of: $0) }), cookies: options.cookies,
+                additionalHeaders: courier.additionalHeaders, crypto: setting.crypto)
             let client = Client(configuration: try setting.configuration(), world: setting.world(courier: courier))
-            known = client
-            return client
+            known = (client, preparation)
+            return (client, preparation)
         }
-    }
-
-    /// How requests are made ready. Throws `BonafideError.requestNotSignable` where an origin is none.
-    func preparation() throws -> Preparation {
-        let options = setting.options
-        let origins = options.origins.isEmpty ? [setting.service] : options.origins
-        return Preparation(
-            origins: Set(try origins.map { try Origin(of: $0) }), cookies: options.cookies,
-            additionalHeaders: courier.additionalHeaders, crypto: setting.crypto)
     }
 }
