@@ -25,15 +25,16 @@ final class CourierDelegate: NSObject, URLSessionTaskDelegate, Sendable {
         completionHandler(nil)
     }
 
-    func urlSession(
-        _ session: URLSession, task: URLSessionTask, didReceive challenge: URLAuthenticationChallenge,
-        completionHandler: @escaping @Sendable (URLSession.AuthChallengeDisposition, URLCredential?) -> Void
-    ) {
-        let (disposition, credential) = answer(challenge)
-        completionHandler(disposition, credential)
-    }
-
+    // Over libcurl, on Linux, no trust is asked for, and a challenge that is answered breaks the task.
     #if canImport(Darwin)
+        func urlSession(
+            _ session: URLSession, task: URLSessionTask, didReceive challenge: URLAuthenticationChallenge,
+            completionHandler: @escaping @Sendable (URLSession.AuthChallengeDisposition, URLCredential?) -> Void
+        ) {
+            let (disposition, credential) = answer(challenge)
+            completionHandler(disposition, credential)
+        }
+
         /// Server trust is asked of the session, not of a task, wherever the session's delegate answers that.
         func urlSession(
             _ session: URLSession, didReceive challenge: URLAuthenticationChallenge,
@@ -42,32 +43,31 @@ final class CourierDelegate: NSObject, URLSessionTaskDelegate, Sendable {
             let (disposition, credential) = answer(challenge)
             completionHandler(disposition, credential)
         }
-    #endif
 
-    private func answer(
-        _ challenge: URLAuthenticationChallenge
-    ) -> (URLSession.AuthChallengeDisposition, URLCredential?) {
-        let space = challenge.protectionSpace
-        #if canImport(Darwin)
+        private func answer(
+            _ challenge: URLAuthenticationChallenge
+        ) -> (URLSession.AuthChallengeDisposition, URLCredential?) {
+            let space = challenge.protectionSpace
             if space.authenticationMethod == NSURLAuthenticationMethodServerTrust, let trust = space.serverTrust {
                 return answer(trust, of: space.host.lowercased())
             }
-        #endif
-        let passwords = [
-            NSURLAuthenticationMethodHTTPBasic, NSURLAuthenticationMethodHTTPDigest,
-            NSURLAuthenticationMethodNTLM, NSURLAuthenticationMethodNegotiate, NSURLAuthenticationMethodDefault,
-        ]
-        // With a stored password URLSession would send the request again, with an Authorization that nobody signed.
-        let isOwn = passwords.contains(space.authenticationMethod) && !space.isProxy()
-        return (isOwn ? .rejectProtectionSpace : .performDefaultHandling, nil)
-    }
+            let passwords = [
+                NSURLAuthenticationMethodHTTPBasic, NSURLAuthenticationMethodHTTPDigest,
+                NSURLAuthenticationMethodNTLM, NSURLAuthenticationMethodNegotiate, NSURLAuthenticationMethodDefault,
+            ]
+            // With a stored password URLSession would send the request again, with an Authorization that nobody
+            // signed. Refused, the answer comes to the caller as it is.
+            if passwords.contains(space.authenticationMethod), !space.isProxy() { return (.rejectProtectionSpace, nil) }
+            return (.performDefaultHandling, nil)
+        }
 
-    #if canImport(Darwin)
         private func answer(
             _ trust: SecTrust, of host: String
         ) -> (URLSession.AuthChallengeDisposition, URLCredential?) {
             let isAdmitted = pins.admits(trust, of: host)
-            refused.with { if isAdmitted { $0.remove(host) } else { $0.insert(host) } }
+            refused.with { hosts in
+                if isAdmitted { hosts.remove(host) } else { hosts.insert(host) }
+            }
             return (isAdmitted ? .performDefaultHandling : .cancelAuthenticationChallenge, nil)
         }
     #endif
