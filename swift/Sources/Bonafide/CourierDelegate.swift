@@ -25,7 +25,8 @@ final class CourierDelegate: NSObject, URLSessionTaskDelegate, Sendable {
         completionHandler(nil)
     }
 
-    // Over libcurl, on Linux, no trust is asked for, and a challenge that is answered breaks the task.
+    // Over libcurl, on Linux, no trust is asked for, and no answer to a question for a password lets the task end with
+    // its 401 (swift-corelibs-foundation, issue 5456).
     #if canImport(Darwin)
         func urlSession(
             _ session: URLSession, task: URLSessionTask, didReceive challenge: URLAuthenticationChallenge,
