@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bonafide.testing.vectors import load
-from tests.vectors import admissions, assertions, attestations, formats, page, sessions, statements
+from tests.vectors import admissions, assertions, attestations, formats, messages, page, sessions, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,10 @@ AREAS: Final = (
     "cbor",
     "challenge",
     "client_attestation",
+    "client_data",
     "debug",
     "der",
+    "key_agreement",
     "key_schedule",
     "proof",
     "request",
@@ -44,6 +46,7 @@ def build() -> Iterator[Vector]:
     yield from formats.build()
     yield from admissions.build()
     yield from sessions.build()
+    yield from messages.build()
     yield from statements.build()
 
 

@@ -17,6 +17,7 @@ from bonafide.terms import Environment, EvidenceEnvironment
 from bonafide.testing.vectors import ACCEPT, encode, load
 from bonafide.trust import Anchor
 from tests.vectors.gate_judge import judge_request
+from tests.vectors.messages import judge_client_data, judge_key_agreement
 from tests.vectors.sessions import judge_challenge, judge_schedule, judge_session
 from tests.vectors.statements import judge_statement
 
@@ -140,8 +141,10 @@ JUDGES: Final[Mapping[str, Callable[[Vector], Mapping[str, object]]]] = {
     "cbor": judge_cbor,
     "challenge": judge_challenge,
     "client_attestation": judge_request,
+    "client_data": judge_client_data,
     "debug": judge_debug,
     "der": judge_der,
+    "key_agreement": judge_key_agreement,
     "key_schedule": judge_schedule,
     "proof": judge_request,
     "request": judge_request,

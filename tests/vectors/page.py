@@ -27,6 +27,8 @@ _TESTS: Final = {
     "route": "tests/vectors/test_verdicts.py",
     "session": "tests/vectors/test_verdicts.py",
     "key_schedule": "tests/vectors/test_verdicts.py",
+    "key_agreement": "tests/vectors/test_verdicts.py",
+    "client_data": "tests/vectors/test_verdicts.py",
     "challenge": "tests/vectors/test_verdicts.py",
     "statement": "tests/vectors/test_verdicts.py",
 }
@@ -74,6 +76,8 @@ _TITLES: Final = {
     "route": "Route policy (PROTOCOL section 6)",
     "session": "Session, as a device opens it (PROTOCOL section 5)",
     "key_schedule": "Key schedule of a session (PROTOCOL section 5; RFC 5869)",
+    "key_agreement": "Key agreement of a session (PROTOCOL section 5; RFC 7518 section 4.6)",
+    "client_data": "Client data, as an app writes it (PROTOCOL section 2)",
     "challenge": "Challenge, as the service verifies it (PROTOCOL section 2)",
     "statement": "A gate's word, as the API behind it reads it (PROTOCOL section 7)",
 }

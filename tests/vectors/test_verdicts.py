@@ -11,7 +11,18 @@ from tests.vectors.judges import assert_verdict, name, vectors
 if TYPE_CHECKING:
     from bonafide.testing.vectors import Vector
 
-AREAS = ("challenge", "client_attestation", "key_schedule", "proof", "request", "route", "session", "statement")
+AREAS = (
+    "challenge",
+    "client_attestation",
+    "client_data",
+    "key_agreement",
+    "key_schedule",
+    "proof",
+    "request",
+    "route",
+    "session",
+    "statement",
+)
 
 
 @pytest.mark.parametrize("vector", [vector for area in AREAS for vector in vectors(area)], ids=name)

@@ -15,7 +15,7 @@ final class CourierDelegate: NSObject, URLSessionTaskDelegate, Sendable {
     init(pins: PinBoard) { self.pins = pins }
 
     /// Whether the last certificate that this host showed was refused.
-    func hasRefused(_ host: String) -> Bool { refused.with { $0.contains(host.lowercased()) } }
+    func hasRefused(_ host: String) -> Bool { refused.withLock { $0.contains(host.lowercased()) } }
 
     func urlSession(
         _ session: URLSession, task: URLSessionTask, willPerformHTTPRedirection response: HTTPURLResponse,
@@ -66,8 +66,8 @@ final class CourierDelegate: NSObject, URLSessionTaskDelegate, Sendable {
             _ trust: SecTrust, of host: String
         ) -> (URLSession.AuthChallengeDisposition, URLCredential?) {
             let isAdmitted = pins.admits(trust, of: host)
-            refused.with { hosts in
-                if isAdmitted { hosts.remove(host) } else { hosts.insert(host) }
+            refused.withLock { hosts in
+                _ = isAdmitted ? hosts.remove(host) : hosts.insert(host).memberAfterInsert
             }
             return (isAdmitted ? .performDefaultHandling : .cancelAuthenticationChallenge, nil)
         }

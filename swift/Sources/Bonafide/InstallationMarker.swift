@@ -22,7 +22,7 @@ public struct InstallationMarker: Installation {
     }
 
     public func identifier() throws -> String {
-        try Self.oneAtATime.with { _ in
+        try Self.oneAtATime.withLock { _ in
             do {
                 let file = try SmallFile(named: "installation", in: container())
                 if let text = try file.read() {

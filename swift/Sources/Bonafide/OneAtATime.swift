@@ -22,7 +22,7 @@ final class OneAtATime: Sendable {
         let id = UUID()
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                let answer: Result<Void, any Error>? = queue.with { queue in
+                let answer: Result<Void, any Error>? = queue.withLock { queue in
                     if queue.gone.remove(id) != nil { return .failure(CancellationError()) }
                     if queue.isTaken {
                         queue.waiting.append((id, continuation))
@@ -37,11 +37,11 @@ final class OneAtATime: Sendable {
             abandon(id)
         }
         // Whoever was cancelled after its turn had come is in; the work itself finds the cancellation.
-        queue.with { _ = $0.gone.remove(id) }
+        queue.withLock { _ = $0.gone.remove(id) }
     }
 
     private func abandon(_ id: UUID) {
-        let continuation = queue.with { queue -> CheckedContinuation<Void, any Error>? in
+        let continuation = queue.withLock { queue -> CheckedContinuation<Void, any Error>? in
             guard let index = queue.waiting.firstIndex(where: { $0.id == id }) else {
                 queue.gone.insert(id)
                 return nil
@@ -52,7 +52,7 @@ final class OneAtATime: Sendable {
     }
 
     private func leave() {
-        let next = queue.with { queue -> CheckedContinuation<Void, any Error>? in
+        let next = queue.withLock { queue -> CheckedContinuation<Void, any Error>? in
             guard !queue.waiting.isEmpty else {
                 queue.isTaken = false
                 return nil

@@ -19,11 +19,20 @@ struct Setting: Sendable {
         Configuration(
             service: try serviceText(), app: app, serviceKeys: serviceKeys, identity: try identity(),
             versions: options.versions ?? .current, unsupportedDevices: options.unsupportedDevices, role: role,
-            patience: options.patience)
+            run: role == .app ? Self.run : nil, patience: options.patience)
     }
 
+    /// Names this run of the app where there is one at a time; a Mac app can be opened twice.
+    private static let run: String? = {
+        #if os(iOS) && !targetEnvironment(macCatalyst)
+            return UUID().uuidString
+        #else
+            return nil
+        #endif
+    }()
+
     /// The world that was given, or this device.
-    func world(courier: Courier) -> World {
+    func world(courier: URLCourier) -> World {
         if var world {
             if let attestor = options.attestor { world.attestor = attestor }
             return world

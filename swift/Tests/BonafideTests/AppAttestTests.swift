@@ -63,9 +63,9 @@ import Testing
     @Test func assertionsAreMadeOneAtATime() async throws {
         let running = Guarded((now: 0, most: 0))
         let script = AppAttestScript(generateAssertion: { _, _ in
-            running.with { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
+            running.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
             try await Task.sleep(nanoseconds: 1_000_000)
-            running.with { $0.now -= 1 }
+            running.withLock { $0.now -= 1 }
             return Data()
         })
         try await AppAttestScript.$current.withValue(script) {
@@ -77,7 +77,7 @@ import Testing
                 try await tasks.waitForAll()
             }
         }
-        #expect(running.with { $0.most } == 1)
+        #expect(running.withLock { $0.most } == 1)
     }
 }
 
@@ -118,6 +118,6 @@ import Testing
 }
 
 extension OneAtATime {
-    fileprivate var isTaken: Bool { queue.with { $0.isTaken } }
-    fileprivate var waiting: Int { queue.with { $0.waiting.count } }
+    fileprivate var isTaken: Bool { queue.withLock { $0.isTaken } }
+    fileprivate var waiting: Int { queue.withLock { $0.waiting.count } }
 }

@@ -14,15 +14,15 @@ import Testing
 /// never ends (swift-corelibs-foundation, issue 5456), and the body of a redirect that is not followed is lost. What
 /// CFNetwork adds by itself to a request (form content types, say) is not shown by these tests.
 @Suite struct CourierTests {
-    private func courier(_ change: (URLSessionConfiguration) -> Void = { _ in }) -> Courier {
+    private func courier(_ change: (URLSessionConfiguration) -> Void = { _ in }) -> URLCourier {
         let configuration = URLSessionConfiguration.ephemeral
         change(configuration)
-        return Courier(configuration: configuration, pins: PinBoard(nil, clock: SystemClock()))
+        return URLCourier(configuration: configuration, pins: PinBoard(nil, clock: SystemClock()))
     }
 
     private func prepared(
         _ request: URLRequest, at server: Loopback, file: URL? = nil, cookies: HTTPCookieStorage? = nil,
-        courier: Courier
+        courier: URLCourier
     ) throws -> (RequestHead, URLRequest) {
         let preparation = Preparation(
             origins: [try Origin(of: server.url("/"))], cookies: cookies,

@@ -24,7 +24,7 @@ final class Loopback: Sendable {
     private let descriptor: Int32
     private let seen = Guarded<[WireRequest]>([])
 
-    var requests: [WireRequest] { seen.with { $0 } }
+    var requests: [WireRequest] { seen.withLock { $0 } }
 
     func url(_ target: String) -> URL { URL(string: "http://127.0.0.1:\(port)\(target)")! }
 
@@ -67,7 +67,7 @@ final class Loopback: Sendable {
         _ connection: Int32, _ seen: Guarded<[WireRequest]>, _ answer: (WireRequest) -> String?
     ) {
         guard let request = read(from: connection) else { return }
-        seen.with { $0.append(request) }
+        seen.withLock { $0.append(request) }
         guard let text = answer(request) else { return }
         var octets = Array(text.utf8)[...]
         while !octets.isEmpty {

@@ -61,7 +61,7 @@ import Testing
 
     @Test func anExtensionHasNoMarkerAndADebugBuildItsOwnAttestor() {
         let device = setting { $0.role = .appExtension }
-        let courier = Courier(configuration: .ephemeral, pins: PinBoard(nil, clock: SystemClock()))
+        let courier = URLCourier(configuration: .ephemeral, pins: PinBoard(nil, clock: SystemClock()))
         #expect(device.world(courier: courier).installation == nil)
         #expect(setting().world(courier: courier).installation is InstallationMarker)
         #expect(setting().world(courier: courier).attestor is AppAttest)

@@ -14,12 +14,16 @@ public struct Configuration: Sendable {
     public var unsupportedDevices: UnsupportedDevices
     /// Whether this process may use App Attest.
     public var role: Role
+    /// Names this run of the app, where the app never runs as two processes at once (on iOS): a right to talk to the
+    /// service that an earlier run holds is then known to be dead. Nil for an extension, and on a Mac.
+    public var run: String?
     /// The longest wait, in seconds, that a request bears when the service asks for patience.
     public var patience: Double
 
     public init(
         service: String, app: String, serviceKeys: Set<String>, identity: String, versions: Versions,
-        unsupportedDevices: UnsupportedDevices = .fail, role: Role = .app, patience: Double = 20
+        unsupportedDevices: UnsupportedDevices = .fail, role: Role = .app, run: String? = nil,
+        patience: Double = 20
     ) {
         self.service = service
         self.app = app
@@ -28,6 +32,7 @@ public struct Configuration: Sendable {
         self.versions = versions
         self.unsupportedDevices = unsupportedDevices
         self.role = role
+        self.run = run
         self.patience = patience
     }
 

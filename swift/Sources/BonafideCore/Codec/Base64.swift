@@ -1,22 +1,22 @@
 /// Base64 in the two alphabets of the wire, each octet string in its one spelling (RFC 4648 sections 3.5, 4 and 5).
-enum Base64 {
+package enum Base64 {
     /// Returns `octets` as base64url without padding (RFC 7515 section 2).
-    static func urlEncoded(_ octets: some Collection<UInt8>) -> String {
+    package static func urlEncoded(_ octets: some Collection<UInt8>) -> String {
         encode(octets, alphabet: urlAlphabet, padded: false)
     }
 
     /// Returns `octets` as base64 with padding, as structured fields want it (RFC 9651 section 3.3.5).
-    static func encoded(_ octets: some Collection<UInt8>) -> String {
+    package static func encoded(_ octets: some Collection<UInt8>) -> String {
         encode(octets, alphabet: alphabet, padded: true)
     }
 
     /// Returns the octets that unpadded base64url spells, or nil for anything that `urlEncoded` would not write.
-    static func urlDecoded(_ text: some StringProtocol) -> [UInt8]? {
+    package static func urlDecoded(_ text: some StringProtocol) -> [UInt8]? {
         decode(text.utf8, alphabet: urlValues)
     }
 
     /// Returns the octets that padded base64 spells, or nil for anything that `encoded` would not write.
-    static func decoded(_ text: some StringProtocol) -> [UInt8]? {
+    package static func decoded(_ text: some StringProtocol) -> [UInt8]? {
         let characters = Array(text.utf8)
         guard characters.count.isMultiple(of: 4) else { return nil }
         let padding = characters.suffix(2).reversed().prefix { $0 == UInt8(ascii: "=") }.count

@@ -35,6 +35,13 @@ extension JSON: ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral, Expre
 }
 
 extension JSON {
+    /// Reads an object strictly: nil for anything but one object of valid UTF-8 with nothing after it, for a name that
+    /// stands twice, more than 16 levels or 64 KiB, and an integer beyond 2^53 - 1.
+    public init?(octets: [UInt8]) {
+        guard let object = JSONReader.object(octets) else { return nil }
+        self = object
+    }
+
     /// The value of a member; nil where this is no object or has no such member.
     public subscript(name: String) -> JSON? {
         guard case .object(let members) = self else { return nil }

@@ -11,7 +11,7 @@ public struct PublicKey: Hashable, Sendable {
     }
 
     /// Reads a JWK of exactly `kty`, `crv`, `x` and `y` (RFC 7518 section 6.2.1); nil for anything else.
-    init?(jwk: JSON) {
+    package init?(jwk: JSON) {
         guard jwk.names == ["kty", "crv", "x", "y"], jwk["kty"] == "EC", jwk["crv"] == "P-256",
             let x = jwk["x"]?.text.flatMap({ Base64.urlDecoded($0) }), x.count == 32,
             let y = jwk["y"]?.text.flatMap({ Base64.urlDecoded($0) }), y.count == 32
@@ -24,12 +24,12 @@ public struct PublicKey: Hashable, Sendable {
     public var x963: [UInt8] { [4] + x + y }
 
     /// The JWK, its members in the order that the wire has them.
-    var jwk: JSON {
+    package var jwk: JSON {
         ["kty": "EC", "crv": "P-256", "x": .string(Base64.urlEncoded(x)), "y": .string(Base64.urlEncoded(y))]
     }
 
     /// The thumbprint, 43 base64url characters (RFC 7638 section 3).
-    func thumbprint(_ crypto: some Crypto) -> String {
+    package func thumbprint(_ crypto: some Crypto) -> String {
         let canonical: JSON = [
             "crv": "P-256", "kty": "EC", "x": .string(Base64.urlEncoded(x)), "y": .string(Base64.urlEncoded(y)),
         ]

@@ -9,7 +9,7 @@ import Foundation
 ///
 /// No redirect is followed, no cookie added or kept, no credential added. Errors are URLSession's own, and
 /// `BonafideError.pinMismatch`. Cancelling the task cancels the transfer.
-final class Courier: Sendable {
+final class URLCourier: Sendable {
     /// Fields that the session would add by itself; they are put on requests before these are signed.
     let additionalHeaders: [String: String]
     private let session: URLSession
@@ -130,7 +130,7 @@ private final class RunningTask: Sendable {
     private let state = Guarded<(task: URLSessionTask?, isCancelled: Bool)>((nil, false))
 
     func start(_ task: URLSessionTask) {
-        let isCancelled = state.with { state in
+        let isCancelled = state.withLock { state in
             state.task = task
             return state.isCancelled
         }
@@ -139,7 +139,7 @@ private final class RunningTask: Sendable {
     }
 
     func cancel() {
-        let task = state.with { state in
+        let task = state.withLock { state in
             state.isCancelled = true
             return state.task
         }

@@ -1,1 +1,0 @@
-// Software in the place of a phone.
