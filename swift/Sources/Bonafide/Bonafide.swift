@@ -14,7 +14,7 @@ public import Foundation
 ///
 /// One for the whole process: two would enrol side by side. Nothing is read, made or sent before the first call.
 public final class Bonafide: Sendable {
-    let courier: Courier
+    let courier: URLCourier
     private let setting: Setting
     private let known = Guarded<(client: Client, preparation: Preparation)?>(nil)
 
@@ -40,8 +40,8 @@ public final class Bonafide: Sendable {
         // A document that is refused counts as no pins here, and every call throws why (`client`).
         let pins = PinBoard(try? setting.pins(), clock: world?.clock ?? SystemClock())
         courier =
-            session.map { Courier(session: $0, pins: pins) }
-            ?? Courier(configuration: options.configuration, pins: pins)
+            session.map { URLCourier(session: $0, pins: pins) }
+            ?? URLCourier(configuration: options.configuration, pins: pins)
     }
 
     /// Enrols where that has not been done and renews where it is due, ahead of the first request. Throws

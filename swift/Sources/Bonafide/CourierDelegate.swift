@@ -25,15 +25,17 @@ final class CourierDelegate: NSObject, URLSessionTaskDelegate, Sendable {
         completionHandler(nil)
     }
 
-    func urlSession(
-        _ session: URLSession, task: URLSessionTask, didReceive challenge: URLAuthenticationChallenge,
-        completionHandler: @escaping @Sendable (URLSession.AuthChallengeDisposition, URLCredential?) -> Void
-    ) {
-        let (disposition, credential) = answer(challenge)
-        completionHandler(disposition, credential)
-    }
-
+    // Over libcurl, on Linux, no trust is asked for, and no answer to a question for a password lets the task end with
+    // its 401 (swift-corelibs-foundation, issue 5456).
     #if canImport(Darwin)
+        func urlSession(
+            _ session: URLSession, task: URLSessionTask, didReceive challenge: URLAuthenticationChallenge,
+            completionHandler: @escaping @Sendable (URLSession.AuthChallengeDisposition, URLCredential?) -> Void
+        ) {
+            let (disposition, credential) = answer(challenge)
+            completionHandler(disposition, credential)
+        }
+
         /// Server trust is asked of the session, not of a task, wherever the session's delegate answers that.
         func urlSession(
             _ session: URLSession, didReceive challenge: URLAuthenticationChallenge,
@@ -42,32 +44,31 @@ final class CourierDelegate: NSObject, URLSessionTaskDelegate, Sendable {
             let (disposition, credential) = answer(challenge)
             completionHandler(disposition, credential)
         }
-    #endif
 
-    private func answer(
-        _ challenge: URLAuthenticationChallenge
-    ) -> (URLSession.AuthChallengeDisposition, URLCredential?) {
-        let space = challenge.protectionSpace
-        #if canImport(Darwin)
+        private func answer(
+            _ challenge: URLAuthenticationChallenge
+        ) -> (URLSession.AuthChallengeDisposition, URLCredential?) {
+            let space = challenge.protectionSpace
             if space.authenticationMethod == NSURLAuthenticationMethodServerTrust, let trust = space.serverTrust {
                 return answer(trust, of: space.host.lowercased())
             }
-        #endif
-        let passwords = [
-            NSURLAuthenticationMethodHTTPBasic, NSURLAuthenticationMethodHTTPDigest,
-            NSURLAuthenticationMethodNTLM, NSURLAuthenticationMethodNegotiate, NSURLAuthenticationMethodDefault,
-        ]
-        // With a stored password URLSession would send the request again, with an Authorization that nobody signed.
-        let isOwn = passwords.contains(space.authenticationMethod) && !space.isProxy()
-        return (isOwn ? .rejectProtectionSpace : .performDefaultHandling, nil)
-    }
+            let passwords = [
+                NSURLAuthenticationMethodHTTPBasic, NSURLAuthenticationMethodHTTPDigest,
+                NSURLAuthenticationMethodNTLM, NSURLAuthenticationMethodNegotiate, NSURLAuthenticationMethodDefault,
+            ]
+            // With a stored password URLSession would send the request again, with an Authorization that nobody
+            // signed. Refused, the answer comes to the caller as it is.
+            if passwords.contains(space.authenticationMethod), !space.isProxy() { return (.rejectProtectionSpace, nil) }
+            return (.performDefaultHandling, nil)
+        }
 
-    #if canImport(Darwin)
         private func answer(
             _ trust: SecTrust, of host: String
         ) -> (URLSession.AuthChallengeDisposition, URLCredential?) {
             let isAdmitted = pins.admits(trust, of: host)
-            refused.withLock { if isAdmitted { $0.remove(host) } else { $0.insert(host) } }
+            refused.withLock { hosts in
+                _ = isAdmitted ? hosts.remove(host) : hosts.insert(host).memberAfterInsert
+            }
             return (isAdmitted ? .performDefaultHandling : .cancelAuthenticationChallenge, nil)
         }
     #endif

@@ -32,7 +32,7 @@ struct Setting: Sendable {
     }()
 
     /// The world that was given, or this device.
-    func world(courier: Courier) -> World {
+    func world(courier: URLCourier) -> World {
         if var world {
             if let attestor = options.attestor { world.attestor = attestor }
             return world

@@ -11,13 +11,13 @@ public import BonafideCore
 public struct URLSessionTransport: Transport {
     private static let timeout = 30.0
 
-    private let courier: Courier
+    private let courier: URLCourier
 
-    init(courier: Courier) { self.courier = courier }
+    init(courier: URLCourier) { self.courier = courier }
 
     /// Sends through a session of its own, without pins.
     public init(configuration: URLSessionConfiguration = .ephemeral) {
-        courier = Courier(configuration: configuration, pins: PinBoard(nil, clock: SystemClock()))
+        courier = URLCourier(configuration: configuration, pins: PinBoard(nil, clock: SystemClock()))
     }
 
     public func send(_ message: ServiceMessage) async throws -> ServiceAnswer {

@@ -60,10 +60,12 @@ import Testing
 
     @Test func theFormIsExact() {
         let text: JSON = .string(one.base64EncodedString())
+        let other: JSON = .string(spare.base64EncodedString())
         let malformed: [JSON] = [
             claims(version: -1), claims(version: "3"), claims(exp: "never"), claims(hosts: []),
-            claims(hosts: ["api.example.com": .array([text])]), claims(hosts: ["api.example.com": .array([text, text])]),
-            claims(hosts: ["API.example.com": .array([text, text])]), claims(hosts: ["": .array([text, text])]),
+            claims(hosts: ["api.example.com": .array([text])]),
+            claims(hosts: ["api.example.com": .array([text, text])]),
+            claims(hosts: ["API.example.com": .array([text, other])]), claims(hosts: ["": .array([text, other])]),
             claims(hosts: ["a.test": .array([text, "AAAA"])]), claims(hosts: ["a.test": .array([text, 1])]),
             ["app": "shop", "version": 3, "exp": 1],
             ["app": "shop", "version": 3, "exp": 1, "pins": [:], "more": 1],

@@ -45,7 +45,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "https://api.example.com/a", "https://API.example.com:443/a", "//api.example.com/a", "/a", "/%61#part", "/x/../a",
+        "https://api.example.com/a", "https://API.example.com:443/a", "//api.example.com/a", "/a",
+        "/%61#part", "/x/../a",
     ])
     func theSameOriginIsFollowed(location: String) throws {
         let next = try #require(Redirect(after: order(), status: 307, location: location))

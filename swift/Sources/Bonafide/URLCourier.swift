@@ -9,7 +9,7 @@ import Foundation
 ///
 /// No redirect is followed, no cookie added or kept, no credential added. Errors are URLSession's own, and
 /// `BonafideError.pinMismatch`. Cancelling the task cancels the transfer.
-final class Courier: Sendable {
+final class URLCourier: Sendable {
     /// Fields that the session would add by itself; they are put on requests before these are signed.
     let additionalHeaders: [String: String]
     private let session: URLSession
