@@ -162,6 +162,19 @@ import Testing
         #expect(phone.attestor.attestCalls == 2)
     }
 
+    @Test func aForgedDateBuysNoFurtherEnrolment() async throws {
+        let client = try await phone.enrolled()
+        #expect(try await client.perform(at: ScriptedAPI(.refusing(.enrolAgain), .good)) == 200)
+        let past = httpDate(phone.clock.wallTime - 300)
+        let restarted = phone.start()
+        #expect(try await restarted.perform(at: ScriptedAPI(.refusing(.enrolAgain, ["Date": past]))) == 401)
+        #expect(phone.attestor.attestCalls == 2)
+        phone.clock.wallTime -= 7200
+        phone.service.skew = -7200
+        #expect(try await phone.start().perform(at: ScriptedAPI(.refusing(.enrolAgain), .good)) == 200)
+        #expect(phone.attestor.attestCalls == 3)
+    }
+
     @Test func aForgedEndStopsNothing() async throws {
         let client = try await phone.enrolled()
         for action in [Action.giveUp, .updateApp] {
