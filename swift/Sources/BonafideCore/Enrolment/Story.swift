@@ -33,7 +33,7 @@ struct Story {
     /// `EnrolAgainUsedUp`.
     mutating func enrolAgain() async throws {
         let now = clock.now()
-        if let last = ledger.record.enrolledAgainAt, last <= now, now - last < Limits.day { throw EnrolAgainUsedUp() }
+        if let last = ledger.record.enrolledAgainAt, Limits.isWithinDay(last, now) { throw EnrolAgainUsedUp() }
         try keep { record in
             record.enrolledAgainAt = now
             record.enrolment = .none
@@ -115,7 +115,7 @@ struct Story {
             throw BonafideError.throttled(retryAfter: notBefore - now)
         }
         guard !pending.isCounted else { return }
-        let recent = ledger.record.attestations.filter { $0 <= now && now - $0 < Limits.day }
+        let recent = ledger.record.attestations.filter { Limits.isWithinDay($0, now) }
         if recent.count >= Limits.attestationsPerDay, let oldest = recent.min() {
             throw BonafideError.attestationBudgetSpent(retryAfter: oldest + Limits.day - now)
         }
@@ -150,13 +150,22 @@ struct Story {
         if answer.head.status == 201 {
             return try adopt(answer, challenge: pending.challenge, key: pending.key)
         }
-        switch answer.head.action {
-        // Whether its challenge has ended is for the service to say: the device's clock may be wrong.
-        case _ where isOver && (400..<500).contains(answer.head.status), .retryWithChallenge, .enrolAgain:
-            // An attested key cannot be attested again, so that another challenge means another key.
+        if replacesKey(pending, answer.head, isOver: isOver) {
+            // An attested key cannot be attested again, so that other client data mean another key.
             try replacement.use(orThrow: courier.refusal(answer.head))
-            try keep { $0.enrolment = .none }
-        default: throw courier.refusal(answer.head)
+            return try keep { $0.enrolment = .none }
+        }
+        throw courier.refusal(answer.head)
+    }
+
+    /// Whether evidence that was refused has no future.
+    private func replacesKey(_ pending: Enrolment.Pending, _ head: AnswerHead, isOver: Bool) -> Bool {
+        switch head.action {
+        case .retryWithChallenge, .enrolAgain: true
+        // The refusal was of a version that runs no more.
+        case .updateApp where !ClientData.isCurrent(pending.clientData, configuration.versions): true
+        // That a challenge has ended is for the service to say, since the device's clock may be wrong.
+        default: isOver && (400..<500).contains(head.status)
         }
     }
 
@@ -197,6 +206,12 @@ enum Limits {
     /// Steps of one enrolment, a replacement of the key and of an ended challenge counted.
     static let steps = 12
     static let day: Double = 86_400
+    /// Whether `time` lies less than a day back. A forged `Date` makes nothing of today lie ahead; what lies further
+    /// ahead than that comes of a clock that was set back, and would bar the app until then.
+    static func isWithinDay(_ time: Double, _ now: Double) -> Bool {
+        now - time < day && time - now <= 2 * TrustedClock.maxShift
+    }
+
     /// Keys that are attested within a day, replacements counted.
     static let attestationsPerDay = 4
     /// The first wait after Apple asked for time, in seconds; each later one is twice as long.
