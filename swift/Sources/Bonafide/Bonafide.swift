@@ -1,4 +1,4 @@
-@_exported public import BonafideCore
+public import BonafideCore
 public import Foundation
 
 #if canImport(FoundationNetworking)

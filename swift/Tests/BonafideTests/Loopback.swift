@@ -1,6 +1,7 @@
 import Foundation
 
 @testable import Bonafide
+@testable import BonafideCore
 
 #if canImport(Darwin)
     import Darwin

@@ -2,6 +2,7 @@
 // No `@testable`: an app has none either.
 
 import Bonafide
+import BonafideCore
 import BonafideTestSupport
 import Foundation
 

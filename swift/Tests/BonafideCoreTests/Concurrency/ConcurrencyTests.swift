@@ -78,6 +78,30 @@ import Testing
     }
 }
 
+@Suite struct TurnstileAcrossAnAwaitTests {
+    @Test func whoWaitsInsideKeepsTheRestOutAndWhoIsCancelledLeavesTheQueue() async throws {
+        let turnstile = Turnstile()
+        let gate = AsyncStream<Void>.makeStream()
+        let inside = Guarded(false)
+        let first = Task {
+            try await turnstile.pass {
+                inside.withLock { $0 = true }
+                for await _ in gate.stream { break }
+                inside.withLock { $0 = false }
+            }
+        }
+        while !inside.withLock({ $0 }) { await Task.yield() }
+        let second = Task { try await turnstile.pass { Issue.record("a cancelled one was let in") } }
+        let third = Task { try await turnstile.pass { inside.withLock { $0 } } }
+        for _ in 0..<100 { await Task.yield() }
+        second.cancel()
+        await #expect(throws: CancellationError.self) { try await second.value }
+        gate.continuation.yield()
+        try await first.value
+        #expect(try await third.value == false)
+    }
+}
+
 @Suite struct GuardedTests {
     @Test func nothingIsLostUnderTheLock() async {
         let guarded = Guarded(0)
