@@ -15,7 +15,7 @@ public import Foundation
 /// One for the whole process: two would enrol side by side. Nothing is read, made or sent before the first call.
 public final class Bonafide: Sendable {
     let courier: URLCourier
-    private let setting: Setting
+    let setting: Setting
     private let known = Guarded<(client: Client, preparation: Preparation)?>(nil)
 
     /// `service` is the URL of the service's endpoints, `app` its name there, `serviceKeys` the thumbprints of the
@@ -64,17 +64,28 @@ public final class Bonafide: Sendable {
     /// Made at the first call, as the Keychain can be out of reach when the app starts. Throws `BonafideError`, also
     /// `.requestNotSignable` where an origin is none.
     func ready() throws -> (client: Client, preparation: Preparation) {
-        try known.withLock { known in
+        if let known = known.withLock({ $0 }) { return known }
+        // Files and the Keychain are asked outside the lock. Who comes second throws away what it made: unused, it has
+        // done nothing yet.
+        let made = try make()
+        return known.withLock { known in
             if let known { return known }
-            try setting.admitPins()
-            let options = setting.options
-            let origins = options.origins.isEmpty ? [setting.service] : options.origins
-            let preparation = Preparation(
-                origins: Set(try origins.map { try Origin(of: $0) }), cookies: options.cookies,
-                additionalHeaders: courier.additionalHeaders, crypto: setting.crypto)
-            let client = Client(configuration: try setting.configuration(), world: setting.world(courier: courier))
-            known = (client, preparation)
-            return (client, preparation)
+            known = made
+            return made
         }
+    }
+
+    private func make() throws -> (client: Client, preparation: Preparation) {
+        guard !courier.isBackground else {
+            throw BonafideError.requestNotSignable("a background session takes what sign(_:) has signed")
+        }
+        try setting.admitPins()
+        let options = setting.options
+        let origins = options.origins.isEmpty ? [setting.service] : options.origins
+        let preparation = Preparation(
+            origins: Set(try origins.map { try Origin(of: $0) }), cookies: options.cookies,
+            additionalHeaders: courier.additionalHeaders, crypto: setting.crypto)
+        let client = Client(configuration: try setting.configuration(), world: setting.world(courier: courier))
+        return (client, preparation)
     }
 }

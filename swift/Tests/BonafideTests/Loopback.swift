@@ -30,7 +30,7 @@ final class Loopback: Sendable {
     func url(_ target: String) -> URL { URL(string: "http://127.0.0.1:\(port)\(target)")! }
 
     /// `answer` returns a whole answer, or nil to say nothing and keep the connection open.
-    init(answer: @escaping @Sendable (WireRequest) -> String?) {
+    init(octetsPerSecond: Int? = nil, answer: @escaping @Sendable (WireRequest) -> String?) {
         #if canImport(Glibc)
             let stream = Int32(SOCK_STREAM.rawValue)
         #else
@@ -54,7 +54,7 @@ final class Loopback: Sendable {
             while true {
                 let connection = accept(descriptor, nil, nil)
                 guard connection >= 0 else { return }
-                Thread.detachNewThread { Self.serve(connection, seen, answer) }
+                Thread.detachNewThread { Self.serve(connection, seen, octetsPerSecond, answer) }
             }
         }
     }
@@ -65,15 +65,18 @@ final class Loopback: Sendable {
     }
 
     private static func serve(
-        _ connection: Int32, _ seen: Guarded<[WireRequest]>, _ answer: (WireRequest) -> String?
+        _ connection: Int32, _ seen: Guarded<[WireRequest]>, _ octetsPerSecond: Int?,
+        _ answer: (WireRequest) -> String?
     ) {
         guard let request = read(from: connection) else { return }
         seen.withLock { $0.append(request) }
         guard let text = answer(request) else { return }
         var octets = Array(text.utf8)[...]
         while !octets.isEmpty {
-            let count = octets.withUnsafeBytes { send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let piece = octetsPerSecond.map { octets.prefix(max($0 / 10, 1)) } ?? octets
+            let count = piece.withUnsafeBytes { send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
             guard count > 0 else { break }
+            if octetsPerSecond != nil { usleep(100_000) }
             octets = octets.dropFirst(count)
         }
         close(connection)
