@@ -44,7 +44,8 @@ import Testing
         #expect(phone.service.instances.isEmpty)
     }
 
-    @Test(arguments: [-61.0, 6.0]) func aMessageOfAnotherTimeIsRefusedUntilTheClockIsMended(_ skew: Double) async throws {
+    @Test(arguments: [-61.0, 6.0])
+    func aMessageOfAnotherTimeIsRefusedUntilTheClockIsMended(_ skew: Double) async throws {
         try await phone.enrolled().prepare()
         let client = phone.start()
         phone.clock.advance(301)
