@@ -38,7 +38,7 @@ _IMPORT: Final = re.compile(
 )
 _KEYCHAIN_CALL: Final = re.compile(r"\bSecItem(?:Add|CopyMatching|Update|Delete)\b")
 _FORBIDDEN_LIBRARY: Final = re.compile(r"Foundation|UIKit|DeviceCheck|CryptoKit|Security|libcrypto|libcurl|libxml2")
-_FORBIDDEN_SYMBOL: Final = re.compile(r"FoundationNetworking|10Foundation|URLSession")
+_FORBIDDEN_SYMBOL: Final = re.compile(r"Foundation|URLSession|EVP_")
 
 
 def imports() -> list[str]:
