@@ -17,6 +17,7 @@ public final class Bonafide: Sendable {
     let courier: URLCourier
     private let setting: Setting
     private let known = Guarded<Client?>(nil)
+    private let making = NSLock()
 
     /// `service` is the URL of the service's endpoints, `app` its name there, `serviceKeys` the thumbprints of the
     /// service's keys: the one in use and a spare.
@@ -63,13 +64,15 @@ public final class Bonafide: Sendable {
 
     /// Made at the first call, as the Keychain can be out of reach when the app starts. Throws `BonafideError`.
     func client() throws -> Client {
-        try known.withLock { known in
-            if let known { return known }
-            try setting.admitPins()
-            let client = Client(configuration: try setting.configuration(), world: setting.world(courier: courier))
-            known = client
-            return client
-        }
+        if let client = known.withLock({ $0 }) { return client }
+        // Two would enrol side by side. This may ask the Keychain, and the lock of `known` is held across nothing.
+        making.lock()
+        defer { making.unlock() }
+        if let client = known.withLock({ $0 }) { return client }
+        try setting.admitPins()
+        let client = Client(configuration: try setting.configuration(), world: setting.world(courier: courier))
+        known.withLock { $0 = client }
+        return client
     }
 
     /// How requests are made ready. Throws `BonafideError.requestNotSignable` where an origin is none.
