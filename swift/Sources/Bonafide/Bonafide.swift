@@ -12,11 +12,12 @@ public import Foundation
 /// let (data, response) = try await bonafide.data(for: request)
 /// ```
 ///
-/// One for the whole process: two would enrol side by side. Nothing is read, made or sent before the first call.
+/// One for the whole process: two would wait for each other. Nothing is read, made or sent before the first call.
 public final class Bonafide: Sendable {
     let courier: URLCourier
     private let setting: Setting
     private let known = Guarded<(client: Client, preparation: Preparation)?>(nil)
+    private let making = NSLock()
 
     /// `service` is the URL of the service's endpoints, `app` its name there, `serviceKeys` the thumbprints of the
     /// service's keys: the one in use and a spare.
@@ -64,17 +65,19 @@ public final class Bonafide: Sendable {
     /// Made at the first call, as the Keychain can be out of reach when the app starts. Throws `BonafideError`, also
     /// `.requestNotSignable` where an origin is none.
     func ready() throws -> (client: Client, preparation: Preparation) {
-        try known.withLock { known in
-            if let known { return known }
-            try setting.admitPins()
-            let options = setting.options
-            let origins = options.origins.isEmpty ? [setting.service] : options.origins
-            let preparation = Preparation(
-                origins: Set(try origins.map { try Origin(of: $0) }), cookies: options.cookies,
-                additionalHeaders: courier.additionalHeaders, crypto: setting.crypto)
-            let client = Client(configuration: try setting.configuration(), world: setting.world(courier: courier))
-            known = (client, preparation)
-            return (client, preparation)
-        }
+        if let known = known.withLock({ $0 }) { return known }
+        // Two would take turns with the service. This may ask the Keychain, and the lock of `known` is held across nothing.
+        making.lock()
+        defer { making.unlock() }
+        if let known = known.withLock({ $0 }) { return known }
+        try setting.admitPins()
+        let options = setting.options
+        let origins = options.origins.isEmpty ? [setting.service] : options.origins
+        let preparation = Preparation(
+            origins: Set(try origins.map { try Origin(of: $0) }), cookies: options.cookies,
+            additionalHeaders: courier.additionalHeaders, crypto: setting.crypto)
+        let client = Client(configuration: try setting.configuration(), world: setting.world(courier: courier))
+        known.withLock { $0 = (client, preparation) }
+        return (client, preparation)
     }
 }
