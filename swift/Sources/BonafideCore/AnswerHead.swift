@@ -17,7 +17,9 @@ public struct AnswerHead: Sendable {
 
     /// The number under which the operator finds why.
     public var record: String? {
-        self["bonafide-record"].flatMap { $0.utf8.count <= 64 ? $0 : nil }
+        self["bonafide-record"].flatMap { record in
+            record.utf8.count <= 64 && record.utf8.allSatisfy { (0x21...0x7E).contains($0) } ? record : nil
+        }
     }
 
     /// The wait that a refusal asks for in seconds: at least 1, at most a minute; a date counts as a second.

@@ -57,7 +57,7 @@ public final class Client: Sendable {
         switch proof {
         case .session:
             return credentials.session.prove(
-                request, attestation: attestation, created: Int(clock.now()), crypto: world.crypto)
+                request, attestation: attestation, created: clock.stamp, crypto: world.crypto)
         case .hardware:
             let signer = HardwareSigner(
                 keys: credentials.keys, clock: clock, crypto: world.crypto, turnstile: turnstile)

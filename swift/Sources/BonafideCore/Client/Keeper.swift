@@ -44,6 +44,8 @@ actor Keeper {
             if let flight {
                 do {
                     try await flight.wait()
+                    // An answer may want renewal at once; it is not renewed for each that waited.
+                    if case .early = need { return }
                 } catch let error as Story.EnrolAgainUsedUp {
                     // Somebody else wanted a new enrolment. Who did not goes on alone.
                     guard !need.isEnrolment else { throw error }

@@ -14,11 +14,13 @@ struct ServiceAddress: Sendable {
         guard scheme == "https" || scheme == "http" else { return nil }
         var path = rest[slash...]
         while path.hasSuffix("/") { path = path.dropLast() }
-        guard path.isEmpty || Target(canonical: String(path))?.query == .none else { return nil }
+        if !path.isEmpty {
+            guard let target = Target(canonical: String(path)), target.query == nil else { return nil }
+        }
         self.scheme = scheme
         authority = Self.normalised(String(rest[..<slash]), scheme: scheme)
         prefix = String(path)
-        guard !authority.isEmpty, !authority.contains("@") else { return nil }
+        guard !authority.isEmpty, authority.utf8.allSatisfy(RequestHead.isAuthority) else { return nil }
     }
 
     /// The host in lower case, without the port that is the scheme's own.

@@ -12,7 +12,7 @@ struct HardwareSigner: Sendable {
             let base = HTTPSignature.base(
                 of: request, attestation: attestation,
                 parameters: .init(
-                    created: Int(clock.now()), nonce: Base64.urlEncoded(crypto.random(HTTPSignature.nonceOctets)),
+                    created: clock.stamp, nonce: Base64.urlEncoded(crypto.random(HTTPSignature.nonceOctets)),
                     keyID: keys.jkt, algorithm: .hardware))
             do {
                 let signature = try keys.sign.signature(of: base.octets)

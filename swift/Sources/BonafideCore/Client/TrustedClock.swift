@@ -29,6 +29,12 @@ final class TrustedClock: Sendable {
         return anchor.map { $0.time + clock.steady() - $0.steady } ?? clock.wall() + shift
     }
 
+    /// Whole seconds since 1970, for a proof: 0 where what the device believes is no time at all.
+    var stamp: Int {
+        let now = now()
+        return abs(now) < Double(JSONReader.maxInteger) ? Int(now) : 0
+    }
+
     /// By how much this differs from the device's clock.
     var shift: Double { now() - clock.wall() }
 

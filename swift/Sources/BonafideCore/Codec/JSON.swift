@@ -100,7 +100,7 @@ extension JSON {
             JSON.write(elements, between: "[", and: "]", to: &octets) { $0.write(to: &$1) }
         case .string(let text): JSON.write(text, to: &octets)
         case .integer(let value): octets += String(value).utf8
-        case .number(let value): octets += String(value).utf8
+        case .number(let value): octets += (value.isFinite ? String(value) : "null").utf8
         case .bool(let value): octets += (value ? "true" : "false").utf8
         case .null: octets += "null".utf8
         }

@@ -156,7 +156,7 @@ package struct JSONReader {
         }
         let literal = String(decoding: octets[start..<position], as: UTF8.self)
         if isInteger {
-            guard let value = Int(literal), abs(value) <= Self.maxInteger else { return nil }
+            guard let value = Int(literal), (-Self.maxInteger...Self.maxInteger).contains(value) else { return nil }
             return .integer(value)
         }
         guard let value = Double(literal), value.isFinite else { return nil }

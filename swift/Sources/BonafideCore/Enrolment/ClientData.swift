@@ -28,6 +28,13 @@ package enum ClientData {
         return members.octets
     }
 
+    /// Whether client data names the versions that run now.
+    static func isCurrent(_ clientData: [UInt8], _ versions: Configuration.Versions) -> Bool {
+        let members = JSONReader.object(clientData)
+        return members?["app_version"] == .string(versions.app) && members?["os_version"] == .string(versions.system)
+            && members?["sdk_version"] == .string(versions.sdk)
+    }
+
     /// The body of an enrolment or a renewal.
     package static func body(_ clientData: [UInt8], evidence: Evidence) -> [UInt8] {
         let members: JSON = [

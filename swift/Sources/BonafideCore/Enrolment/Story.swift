@@ -150,13 +150,22 @@ struct Story {
         if answer.head.status == 201 {
             return try adopt(answer, challenge: pending.challenge, key: pending.key)
         }
-        switch answer.head.action {
-        // Whether its challenge has ended is for the service to say: the device's clock may be wrong.
-        case _ where isOver && (400..<500).contains(answer.head.status), .retryWithChallenge, .enrolAgain:
-            // An attested key cannot be attested again, so that another challenge means another key.
+        if replacesKey(pending, answer.head, isOver: isOver) {
+            // An attested key cannot be attested again, so that other client data mean another key.
             try replacement.use(orThrow: courier.refusal(answer.head))
-            try keep { $0.enrolment = .none }
-        default: throw courier.refusal(answer.head)
+            return try keep { $0.enrolment = .none }
+        }
+        throw courier.refusal(answer.head)
+    }
+
+    /// Whether evidence that was refused has no future.
+    private func replacesKey(_ pending: Enrolment.Pending, _ head: AnswerHead, isOver: Bool) -> Bool {
+        switch head.action {
+        case .retryWithChallenge, .enrolAgain: true
+        // The refusal was of a version that runs no more.
+        case .updateApp where !ClientData.isCurrent(pending.clientData, configuration.versions): true
+        // That a challenge has ended is for the service to say, since the device's clock may be wrong.
+        default: isOver && (400..<500).contains(head.status)
         }
     }
 

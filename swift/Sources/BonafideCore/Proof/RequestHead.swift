@@ -43,7 +43,7 @@ public struct RequestHead: Sendable {
     /// Whether repeating the request is harmless by its method alone (RFC 9110 section 9.2.1).
     public var isSafe: Bool { ["GET", "HEAD", "OPTIONS"].contains(method) }
 
-    private static func isAuthority(_ octet: UInt8) -> Bool {
+    static func isAuthority(_ octet: UInt8) -> Bool {
         (0x30...0x3A).contains(octet) || (0x61...0x7A).contains(octet) || "-.[]".utf8.contains(octet)
     }
 
@@ -53,4 +53,11 @@ public struct RequestHead: Sendable {
         return !octets.isEmpty && octets.count <= 8 * 1024 && octets.allSatisfy { (0x20...0x7E).contains($0) }
             && octets.first != 0x20 && octets.last != 0x20
     }
+}
+
+extension RequestHead: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// Method, origin and path: the rest names users, or lets somebody act as them.
+    public var description: String { "\(method) \(scheme)://\(authority)\(target.path)" }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: ["request": description]) }
 }

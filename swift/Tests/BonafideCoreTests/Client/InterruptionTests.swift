@@ -172,4 +172,19 @@ import Testing
         try await client.prove()
         #expect(phone.attestor.attestCalls == 1)
     }
+
+    @Test func evidenceOfAVersionThatWasRefusedGivesWayAfterTheUpdate() async throws {
+        phone.service.next(.instances, .refused(.init(status: 403, action: .updateApp)))
+        let old = phone.start()
+        let refused = BonafideError.refused(status: 403, action: .updateApp, record: "simulated")
+        #expect(await failure { try await old.prove() } == refused)
+        #expect(await failure { try await old.prove() } == .stopped(.updateApp))
+        #expect(phone.service.count(.instances) == 1)
+        phone.service.next(.instances, .refused(.init(status: 403, action: .updateApp)))
+        #expect(await failure { try await phone.start().prove() } == refused)
+        #expect(phone.attestor.attestCalls == 1)
+        phone.service.next(.instances, .refused(.init(status: 403, action: .updateApp)))
+        try await phone.start { configuration, _ in configuration.versions.app = "2.0" }.prove()
+        #expect(phone.attestor.attestCalls == 2)
+    }
 }

@@ -148,3 +148,11 @@ extension Client {
         try await perform(Phone.head, proof: proof, repeatable: repeatable) { await api.answer($0) }
     }
 }
+
+/// Lets others run until `condition` holds; gives up after a while, so that what follows fails.
+func until(_ condition: () async -> Bool) async {
+    for _ in 0..<20_000 {
+        if await condition() { return }
+        await Task.yield()
+    }
+}

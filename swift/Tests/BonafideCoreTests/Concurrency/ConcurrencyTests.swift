@@ -1,0 +1,95 @@
+import Testing
+
+@testable import BonafideCore
+
+@Suite struct PromiseTests {
+    @Test func everyWaiterGetsTheOutcome() async throws {
+        let promise = Promise()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<500 { group.addTask { try await promise.wait() } }
+            group.addTask { promise.fulfil(.success(())) }
+            try await group.waitForAll()
+        }
+        try await promise.wait()
+    }
+
+    @Test func theFirstOutcomeCounts() async {
+        let promise = Promise()
+        promise.fulfil(.failure(Killed()))
+        promise.fulfil(.success(()))
+        await #expect(throws: Killed.self) { try await promise.wait() }
+    }
+
+    @Test func aCancelledWaiterLeavesWhenever() async {
+        for _ in 0..<300 {
+            let promise = Promise()
+            let cancelled = Task { try await promise.wait() }
+            let other = Task { try await promise.wait() }
+            let fulfilling = Task { promise.fulfil(.success(())) }
+            cancelled.cancel()
+            // Either is right, as long as it ends.
+            _ = await cancelled.result
+            await #expect(throws: Never.self) { try await other.value }
+            await fulfilling.value
+        }
+        let never = Promise()
+        let cancelled = Task { try await never.wait() }
+        cancelled.cancel()
+        await #expect(throws: CancellationError.self) { try await cancelled.value }
+    }
+}
+
+@Suite struct TurnstileTests {
+    @Test func oneAtATimeAndNobodyIsForgotten() async throws {
+        let turnstile = Turnstile()
+        let inside = Guarded(0)
+        let passed = Guarded(0)
+        await withTaskGroup(of: Void.self) { group in
+            for number in 0..<2000 {
+                group.addTask {
+                    let task = Task {
+                        try await turnstile.pass {
+                            #expect(inside.withLock { count in
+                                count += 1
+                                return count
+                            } == 1)
+                            passed.withLock { $0 += 1 }
+                            inside.withLock { $0 -= 1 }
+                            if number % 3 == 0 { throw Killed() }
+                        }
+                    }
+                    if number % 2 == 0 { task.cancel() }
+                    _ = await task.result
+                }
+            }
+        }
+        #expect(passed.withLock { $0 } >= 1000)
+        #expect(try await turnstile.pass { 7 } == 7)
+    }
+
+    @Test func whoComesInACancelledTaskDoesNotPass() async throws {
+        let turnstile = Turnstile()
+        let task = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return try await turnstile.pass { true }
+        }
+        await #expect(throws: CancellationError.self) { try await task.value }
+        #expect(try await turnstile.pass { true })
+    }
+}
+
+@Suite struct GuardedTests {
+    @Test func nothingIsLostUnderTheLock() async {
+        let guarded = Guarded(0)
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<16 { group.addTask { for _ in 0..<2000 { guarded.withLock { $0 += 1 } } } }
+        }
+        #expect(guarded.withLock { $0 } == 32_000)
+    }
+
+    @Test func aBodyThatThrowsFreesTheLock() {
+        let guarded = Guarded(1)
+        #expect(throws: Killed.self) { try guarded.withLock { _ in throw Killed() } }
+        #expect(guarded.withLock { $0 } == 1)
+    }
+}
