@@ -47,7 +47,7 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = [], resources
         tests("PublicAPITests", ["Bonafide", "BonafideTestSupport"]),
         tool("core-alone", ["BonafideCore"]),
         tool("vector-writer", ["BonafideCore", "BonafideTestSupport"]),
-        tool("bench", ["BonafideCore", "BonafideTestSupport"]),
+        tool("bench", ["Bonafide", "BonafideTestSupport"]),
     ]
 #else
     let apple: [Target.Dependency] = []

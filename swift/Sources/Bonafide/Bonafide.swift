@@ -16,7 +16,7 @@ public import Foundation
 public final class Bonafide: Sendable {
     let courier: URLCourier
     private let setting: Setting
-    private let known = Guarded<Client?>(nil)
+    private let known = Guarded<(client: Client, preparation: Preparation)?>(nil)
     private let making = NSLock()
 
     /// `service` is the URL of the service's endpoints, `app` its name there, `serviceKeys` the thumbprints of the
@@ -47,7 +47,7 @@ public final class Bonafide: Sendable {
 
     /// Enrols where that has not been done and renews where it is due, ahead of the first request. Throws
     /// `BonafideError`.
-    public func prepare() async throws { try await client().prepare() }
+    public func prepare() async throws { try await ready().client.prepare() }
 
     /// Signs a request that is sent by other means: a background session, an extension, another HTTP client.
     ///
@@ -57,30 +57,27 @@ public final class Bonafide: Sendable {
     public func sign(
         _ request: inout URLRequest, proof: ProofKind = .session, bodyFile: URL? = nil
     ) async throws {
-        let client = try client()
-        let signable = try SignableRequest(request, file: bodyFile, by: try preparation())
+        let (client, preparation) = try ready()
+        let signable = try SignableRequest(request, file: bodyFile, by: preparation)
         request = signable.proven(by: try await client.prove(signable.head, proof: proof))
     }
 
-    /// Made at the first call, as the Keychain can be out of reach when the app starts. Throws `BonafideError`.
-    func client() throws -> Client {
-        if let client = known.withLock({ $0 }) { return client }
+    /// Made at the first call, as the Keychain can be out of reach when the app starts. Throws `BonafideError`, also
+    /// `.requestNotSignable` where an origin is none.
+    func ready() throws -> (client: Client, preparation: Preparation) {
+        if let known = known.withLock({ $0 }) { return known }
         // Two would enrol side by side. This may ask the Keychain, and the lock of `known` is held across nothing.
         making.lock()
         defer { making.unlock() }
-        if let client = known.withLock({ $0 }) { return client }
+        if let known = known.withLock({ $0 }) { return known }
         try setting.admitPins()
-        let client = Client(configuration: try setting.configuration(), world: setting.world(courier: courier))
-        known.withLock { $0 = client }
-        return client
-    }
-
-    /// How requests are made ready. Throws `BonafideError.requestNotSignable` where an origin is none.
-    func preparation() throws -> Preparation {
         let options = setting.options
         let origins = options.origins.isEmpty ? [setting.service] : options.origins
-        return Preparation(
+        let preparation = Preparation(
             origins: Set(try origins.map { try Origin(of: $0) }), cookies: options.cookies,
             additionalHeaders: courier.additionalHeaders, crypto: setting.crypto)
+        let client = Client(configuration: try setting.configuration(), world: setting.world(courier: courier))
+        known.withLock { $0 = (client, preparation) }
+        return (client, preparation)
     }
 }

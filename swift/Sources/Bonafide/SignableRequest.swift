@@ -54,19 +54,21 @@ struct SignableRequest: Sendable {
                 "\(canonical.origin.authority) is not among Options.origins: a proof goes to no other host")
         }
         var request = original
-        request.url = canonical.url
+        if canonical.url != given { request.url = canonical.url }
         for (name, value) in preparation.additionalHeaders where request.value(forHTTPHeaderField: name) == nil {
             request.setValue(value, forHTTPHeaderField: name)
         }
         try Self.refuseUncovered(request)
-        for name in Self.proofFields { request.setValue(nil, forHTTPHeaderField: name) }
+        for name in Self.proofFields where request.value(forHTTPHeaderField: name) != nil {
+            request.setValue(nil, forHTTPHeaderField: name)
+        }
         let digest = try Self.digest(of: request, file: file, crypto: preparation.crypto)
         if request.httpBody != nil || file != nil, request.value(forHTTPHeaderField: "Content-Type") == nil {
             // URLSession would call it a form, after the signature was made.
             request.setValue("application/octet-stream", forHTTPHeaderField: "Content-Type")
         }
         let cookie = preparation.cookieHeader(for: request, to: canonical.url)
-        request.setValue(cookie, forHTTPHeaderField: "Cookie")
+        if let cookie { request.setValue(cookie, forHTTPHeaderField: "Cookie") }
         request.httpShouldHandleCookies = false
         head = try RequestHead(
             method: request.httpMethod ?? "GET", scheme: canonical.origin.scheme,
@@ -97,7 +99,8 @@ struct SignableRequest: Sendable {
         guard request.httpBodyStream == nil else { throw BonafideError.streamedBody }
         for name in (request.allHTTPHeaderFields ?? [:]).keys {
             // Some servers read `_` as `-`.
-            if refusedFields.contains(name.lowercased().replacingOccurrences(of: "_", with: "-")) {
+            let octets = name.utf8.map { $0 == UInt8(ascii: "_") ? UInt8(ascii: "-") : $0 }
+            if refusedFields.contains(String(decoding: octets, as: UTF8.self).lowercased()) {
                 throw BonafideError.requestNotSignable("the header \(name)")
             }
         }

@@ -46,8 +46,7 @@ extension Bonafide {
         _ request: URLRequest, file: URL?, proof: ProofKind,
         send: (URLRequest, URL?) async throws -> (Body, HTTPURLResponse), discard: (Body) -> Void = { _ in }
     ) async throws -> (Body, HTTPURLResponse) {
-        let client = try client()
-        let preparation = try preparation()
+        let (client, preparation) = try ready()
         var next = Redirect(request: request, keepsBody: true)
         var file = file
         for _ in 0..<Redirect.maxFollowed {
