@@ -66,7 +66,7 @@ public final class Bonafide: Sendable {
     /// `.requestNotSignable` where an origin is none.
     func ready() throws -> (client: Client, preparation: Preparation) {
         if let known = known.withLock({ $0 }) { return known }
-        // Two would take turns with the service. This may ask the Keychain, and the lock of `known` is held across nothing.
+        // Two would take turns. This may ask the Keychain, and the lock of `known` is held across nothing.
         making.lock()
         defer { making.unlock() }
         if let known = known.withLock({ $0 }) { return known }
