@@ -21,7 +21,17 @@ public struct InstallationMarker: Installation {
         self.directory = directory
     }
 
+    /// The marker's name, and whether this is a debug build: Apple's development keys are worth nothing to the builds
+    /// that go to TestFlight and the App Store, so one that is installed over the other attests a key of its own.
     public func identifier() throws -> String {
+        #if DEBUG
+            return "\(try name()) debug"
+        #else
+            return try name()
+        #endif
+    }
+
+    private func name() throws -> String {
         Self.oneAtATime.lock()
         defer { Self.oneAtATime.unlock() }
         do {

@@ -69,6 +69,16 @@ struct Phone: Sendable {
             adjust: adjust ?? self.adjust)
     }
 
+    /// The same phone after a build was installed over this one whose keys Apple attests in `environment`: container and
+    /// Keychain stay.
+    func builtAgain(_ environment: SoftwareAttestor.Environment) -> Phone {
+        Phone(
+            service,
+            attestor: SoftwareAttestor(
+                apple: service.apple, appID: service.identity, environment: environment, systemVersion: "18.5"),
+            storage: storage, keys: keys, installation: installation, clock: clock, adjust: adjust)
+    }
+
     /// The same phone after the app was deleted and installed again: the Keychain stays, App Attest's keys do not.
     func reinstalled() -> Phone {
         attestor.forgetKeys()
