@@ -7,9 +7,9 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-func library(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+func library(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
     .target(
-        name: name, dependencies: dependencies, path: "swift/Sources/\(name)", exclude: exclude,
+        name: name, dependencies: dependencies, path: "swift/Sources/\(name)", resources: resources,
         swiftSettings: settings)
 }
 
@@ -38,11 +38,16 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: 
         standIn("Security"),
         tests("BonafideCoreTests", ["BonafideCore", "BonafideTestSupport"]),
         tests("BonafideTests", ["Bonafide", "BonafideTestSupport"] + apple),
-        tests("BonafideServiceTests", ["Bonafide", "BonafideTestSupport"]),
+        tests("BonafideServiceTests", ["Bonafide", "BonafideTestSupport", "ShopSample"]),
+        // The sample app's half that is free of SwiftUI, so that what people copy from compiles.
+        .target(
+            name: "ShopSample", dependencies: ["Bonafide"], path: "examples/ios_shop",
+            exclude: ["README.md", "LoginView.swift", "ShopApp.swift", "ShopModel.swift", "ShopView.swift"],
+            swiftSettings: settings),
         tests("PublicAPITests", ["Bonafide", "BonafideTestSupport"]),
         tool("core-alone", ["BonafideCore"]),
         tool("vector-writer", ["BonafideCore", "BonafideTestSupport"]),
-        tool("bench", ["BonafideCore", "BonafideTestSupport"]),
+        tool("bench", ["Bonafide", "BonafideTestSupport"]),
     ]
 #else
     let apple: [Target.Dependency] = []
@@ -60,7 +65,7 @@ let package = Package(
     ],
     targets: [
         library("BonafideCore"),
-        library("Bonafide", ["BonafideCore"] + apple),
+        library("Bonafide", ["BonafideCore"] + apple, resources: [.process("PrivacyInfo.xcprivacy")]),
         library("BonafideTestSupport", ["BonafideCore"] + libcrypto),
     ] + onLinux,
     swiftLanguageModes: [.v6]

@@ -2,7 +2,8 @@
 
 Two rules make a green run mean something. A missing program fails the test that needs it and names the
 line to type; it is skipped only where `BONAFIDE_SKIP` (names separated by commas) says so. Every skip is
-counted and printed at the end of the run.
+counted and printed at the end of the run. Swift's toolchain is no package of Debian's: where there is none, what
+needs it is skipped, as the Makefile's targets do.
 """
 
 from __future__ import annotations
@@ -82,6 +83,15 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("there is no directory `shared` beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def swift() -> Path:
+    """Return the driver of the Swift toolchain: what the variable `SWIFT` names, or the one on PATH."""
+    found = shutil.which(os.environ.get("SWIFT") or "swift")
+    if found is None:
+        pytest.skip("no Swift toolchain here")
+    return Path(found)
 
 
 @pytest.fixture(scope="session")

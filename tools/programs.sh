@@ -15,6 +15,8 @@ for name in "$@"; do
         venv) "$python" -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv" ;;
         initdb) [ -n "$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || packages="$packages postgresql" ;;
         systemd-analyze) command -v systemd-analyze >/dev/null || packages="$packages systemd" ;;
+        libcrypto) pkg-config --exists libcrypto 2>/dev/null || packages="$packages libssl-dev" ;;
+        readelf) command -v readelf >/dev/null || packages="$packages binutils" ;;
         softhsm2-util) command -v softhsm2-util >/dev/null || packages="$packages softhsm2" ;;
         *) command -v "$name" >/dev/null || packages="$packages $name" ;;
     esac

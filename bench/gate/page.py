@@ -69,6 +69,17 @@ def _gate() -> str:
     return f"{_machine()}\n\n{report.table(entries)}\n\n{report.judgement(entries)}"
 
 
+def _swift() -> str:
+    """What `make bench-swift` wrote: microseconds of CPU for one, and above the raw signature."""
+    entries = _entries("swift")
+    raw = entries[0]["us_per_op"]
+    lines = [f"{'us of CPU a request':<30}{'in all':>8}{'above raw':>11}"]
+    for entry in entries:
+        above = f"{entry['us_per_op'] - raw:11.1f}" if "hardware" in entry["name"] else ""
+        lines.append(f"{entry['name']:<30}{entry['us_per_op']:8.1f}{above}")
+    return "\n".join(lines)
+
+
 def _projection() -> str:
     for name in ("gate", "control_plane"):
         _entries(name)
@@ -96,4 +107,5 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "gate_interfaces": lambda: interfaces.text(_entries("gate_interfaces")),
     "projection": _projection,
     "soak": _soak,
+    "swift": _swift,
 }

@@ -40,6 +40,22 @@ def test_program_that_is_there_is_found_even_where_it_is_named(
     assert require_program("git", apt="git").name == "git"
 
 
+def test_no_swift_toolchain_is_a_skip_of_what_needs_it(tmp_path: Path, root: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_terminal_summary, swift\n")
+    (tmp_path / "test_one.py").write_text("def test_one(swift): raise AssertionError\n")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:django", "-p", "no:bonafide", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        env=os.environ | {"SWIFT": NOWHERE, "PYTHONPATH": f"{root}:{root / 'src'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 x no Swift toolchain here" in run.stdout.splitlines(), run.stdout + run.stderr
+    assert run.returncode == 0
+
+
 def test_what_is_skipped_is_counted_by_its_reason(tmp_path: Path, root: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_terminal_summary, require_program\n")

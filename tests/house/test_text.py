@@ -76,8 +76,8 @@ def test_every_exemption_from_a_rule_names_the_rule_and_gives_the_reason() -> No
     assert not offences, listing(offences)
 
 
-def test_only_the_two_counted_ways_skip_a_test() -> None:
-    """A missing program that BONAFIDE_SKIP names, and absent shared vectors: both in conftest, and tested here."""
+def test_only_the_three_counted_ways_skip_a_test() -> None:
+    """A missing program that BONAFIDE_SKIP names, no Swift toolchain, and absent shared vectors: all in conftest."""
     offences = found(SKIP, ".py", beneath="tests/", but=("tests/conftest.py", "tests/house/test_programs.py"))
     assert not offences, listing(offences)
 

@@ -190,6 +190,7 @@ class Commands:
 def main() -> int:
     """Start, say where everything is, obey, and clear away."""
     options = parse_options()
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # libdispatch's threads block every signal, and children inherit it
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     _allow_open_files()

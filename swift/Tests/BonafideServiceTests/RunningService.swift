@@ -39,7 +39,11 @@ final class RunningService: @unchecked Sendable {  // what changes is reached on
         let output = Pipe()
         process.standardInput = input
         process.standardOutput = output
-        try Self.starting.withLock { try process.run() }
+        // Another child that is started meanwhile would keep these ends open, and this one would never see its end.
+        for end in [input.fileHandleForWriting, output.fileHandleForReading] {
+            _ = fcntl(end.fileDescriptor, F_SETFD, FD_CLOEXEC)
+        }
+        try process.run()
         self.process = process
         self.input = input.fileHandleForWriting
         lines = LineReader(output.fileHandleForReading)
@@ -55,19 +59,17 @@ final class RunningService: @unchecked Sendable {  // what changes is reached on
         self.identity = identity
         self.apple = apple
         serviceKeys = Set(keys.compactMap(\.text))
-        self.users = Dictionary(uniqueKeysWithValues: users.compactMap { user in user.value.text.map { (user.name, $0) } })
+        let passwords = users.compactMap { user in user.value.text.map { (user.name, $0) } }
+        self.users = Dictionary(uniqueKeysWithValues: passwords)
     }
 
     deinit { stop() }
 
-    /// Processes that are started at the same time inherit each other's pipes, which then never end.
-    private static let starting = NSLock()
-
-    /// Ends the service, and waits until it has ended.
+    /// Ends the service, and waits until it has ended. `waitUntilExit` would run a loop that may never be woken.
     func stop() {
-        guard process.isRunning else { return }
-        process.terminate()
-        process.waitUntilExit()
+        try? input.close()
+        for _ in 0..<500 where process.isRunning { usleep(20_000) }
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
     }
 
     /// Has the program do something, and returns what it answers.

@@ -21,11 +21,11 @@ private struct Device {
     }
 }
 
-/// Attestations by each kind of device, under a root made here.
-func attestations() async throws -> JSON {
-    let apple = FakeApple()
+/// Attestations by each kind of device, under a root made here and, where there is one, under that of `given`.
+func attestations(under given: FakeApple?) async throws -> JSON {
+    let devices = [FakeApple(), given].compactMap(\.self).flatMap { apple in Device.all.map { (apple, $0) } }
     var attestations: [JSON] = []
-    for device in Device.all {
+    for (apple, device) in devices {
         let attestor = device.attestor(apple)
         let key = try await attestor.makeKey()
         let hash = SoftwareCrypto().random(32)

@@ -7,11 +7,11 @@
 /// A value behind a lock that is held for a few instructions: never across an `await`, a signature or I/O.
 ///
 /// iOS 15 has no `Mutex` of the standard library, and an actor would cost the hot path a suspension.
-final class Guarded<Value>: @unchecked Sendable {  // the lock makes it so: `value` is reached only under it
+package final class Guarded<Value>: @unchecked Sendable {  // the lock makes it so: `value` is reached only under it
     private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private var value: Value
 
-    init(_ value: Value) {
+    package init(_ value: Value) {
         self.value = value
         pthread_mutex_init(lock, nil)
     }
@@ -21,7 +21,7 @@ final class Guarded<Value>: @unchecked Sendable {  // the lock makes it so: `val
         lock.deallocate()
     }
 
-    func withLock<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
+    package func withLock<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }
         return try body(&value)

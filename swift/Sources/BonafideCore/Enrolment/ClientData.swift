@@ -2,9 +2,9 @@
 ///
 /// They begin with `{`, where signature bases begin with `"` and JWS inputs with `ey`: nothing that a key signed in
 /// one role reads as a message in another.
-enum ClientData {
+package enum ClientData {
     /// The client data of an enrolment.
-    static func enrolment(
+    package static func enrolment(
         challenge: String, configuration: Configuration, sign: PublicKey, agree: PublicKey
     ) -> [UInt8] {
         let members: JSON = [
@@ -17,7 +17,9 @@ enum ClientData {
     }
 
     /// The client data of a renewal.
-    static func renewal(challenge: String, configuration: Configuration, instance: String, jkt: String) -> [UInt8] {
+    package static func renewal(challenge: String, configuration: Configuration, instance: String, jkt: String)
+        -> [UInt8]
+    {
         let members: JSON = [
             "type": "renew", "challenge": .string(challenge), "app": .string(configuration.app),
             "instance": .string(instance), "jkt": .string(jkt), "app_version": .string(configuration.versions.app),
@@ -34,7 +36,7 @@ enum ClientData {
     }
 
     /// The body of an enrolment or a renewal.
-    static func body(_ clientData: [UInt8], evidence: Evidence) -> [UInt8] {
+    package static func body(_ clientData: [UInt8], evidence: Evidence) -> [UInt8] {
         let members: JSON = [
             "client_data": .string(Base64.urlEncoded(clientData)),
             "evidence": .array(evidence.json.map { [$0] } ?? []),

@@ -1,29 +1,36 @@
 /// The one profile of HTTP Message Signatures that is spoken (RFC 9421; PROTOCOL section 4).
-enum HTTPSignature {
+package enum HTTPSignature {
     static let nonceOctets = 16
 
     /// What stands after the component list. `nonce` 22 to 64 base64url characters, never used before.
-    struct Parameters {
+    package struct Parameters {
         let created: Int
         let nonce: String
         let keyID: String
         let algorithm: Algorithm
+
+        package init(created: Int, nonce: String, keyID: String, algorithm: Algorithm) {
+            self.created = created
+            self.nonce = nonce
+            self.keyID = keyID
+            self.algorithm = algorithm
+        }
     }
 
-    enum Algorithm: String {
+    package enum Algorithm: String, CaseIterable {
         case hardware = "ecdsa-p256-sha256"
         case session = "hmac-sha256"
     }
 
     /// The octets to sign, and the value of Signature-Input that says so.
-    struct Base {
-        let octets: [UInt8]
-        let signatureInput: String
+    package struct Base {
+        package let octets: [UInt8]
+        package let signatureInput: String
     }
 
     /// Returns the signature base (RFC 9421 section 2.5) of a request. `attestation` is the client attestation, or
     /// nil on enrolment and renewal, where none is covered.
-    static func base(of request: RequestHead, attestation: String?, parameters: Parameters) -> Base {
+    package static func base(of request: RequestHead, attestation: String?, parameters: Parameters) -> Base {
         var names = #"("@method" "@scheme" "@authority" "@path" "@query""#
         var octets: [UInt8] = []
         octets.reserveCapacity(1024 + (attestation?.utf8.count ?? 0))

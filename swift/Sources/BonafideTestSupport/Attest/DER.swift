@@ -43,7 +43,7 @@ enum DER {
 
     /// An object identifier in dotted form.
     static func oid(_ dotted: String) -> [UInt8] {
-        let arcs = dotted.split(separator: ".").map { UInt($0)! }
+        let arcs = dotted.split(separator: ".").compactMap { UInt($0) }
         let octets = ([arcs[0] * 40 + arcs[1]] + arcs.dropFirst(2)).flatMap { arc in
             var groups = [UInt8(arc & 0x7F)]
             var rest = arc >> 7

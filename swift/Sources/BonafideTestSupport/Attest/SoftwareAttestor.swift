@@ -129,7 +129,7 @@ extension SoftwareAttestor {
 
     /// The public key of a key that was made here and not forgotten. Apple's service does not show it.
     public func publicKey(of key: String) -> PublicKey? {
-        state.withLock { $0.keys[key] }.flatMap { PublicKey(x963: $0.key.publicPoint) }
+        state.withLock { $0.keys[key] }?.key.publicKey
     }
 
     /// The counter of the key's last assertion; nil for a key that is not known.

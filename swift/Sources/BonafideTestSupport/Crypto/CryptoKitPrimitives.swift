@@ -27,11 +27,14 @@
         static func sealAESGCM(
             key: [UInt8], nonce: [UInt8], plaintext: [UInt8], additionalData: [UInt8]
         ) -> (ciphertext: [UInt8], tag: [UInt8]) {
-            // It throws for sizes alone.
-            let box = try! AES.GCM.seal(
-                plaintext, using: SymmetricKey(data: key), nonce: AES.GCM.Nonce(data: nonce),
-                authenticating: additionalData)
-            return (Array(box.ciphertext), Array(box.tag))
+            do {
+                let box = try AES.GCM.seal(
+                    plaintext, using: SymmetricKey(data: key), nonce: AES.GCM.Nonce(data: nonce),
+                    authenticating: additionalData)
+                return (Array(box.ciphertext), Array(box.tag))
+            } catch {
+                preconditionFailure("CryptoKit failed: \(error)")  // it refuses sizes alone
+            }
         }
 
         /// Returns the plaintext, or nil where the tag is another; sizes were looked at.
@@ -60,7 +63,7 @@
     /// Unchecked: CryptoKit's keys are values that are never written to, and not marked `Sendable` on all systems.
     final class EllipticKey: @unchecked Sendable {
         private enum Key {
-            case p256(P256.Signing.PrivateKey, P256.KeyAgreement.PrivateKey)
+            case p256(P256.Signing.PrivateKey)
             case p384(P384.Signing.PrivateKey)
         }
 
@@ -72,31 +75,37 @@
 
         /// A new key.
         convenience init(_ curve: Curve) {
-            let scalar =
-                switch curve {
-                case .p256: P256.Signing.PrivateKey().rawRepresentation
-                case .p384: P384.Signing.PrivateKey().rawRepresentation
-                }
-            self.init(curve, scalar: Array(scalar))!
+            switch curve {
+            case .p256: self.init(P256.Signing.PrivateKey())
+            case .p384: self.init(P384.Signing.PrivateKey())
+            }
         }
 
         /// The key of this scalar, big-endian, of the curve's size; nil for any other number of octets, for zero, and
         /// for what is not below the order.
-        init?(_ curve: Curve, scalar: [UInt8]) {
-            self.curve = curve
-            self.scalar = scalar
+        convenience init?(_ curve: Curve, scalar: [UInt8]) {
             switch curve {
             case .p256:
-                guard let signing = try? P256.Signing.PrivateKey(rawRepresentation: scalar),
-                    let agreement = try? P256.KeyAgreement.PrivateKey(rawRepresentation: scalar)
-                else { return nil }
-                key = .p256(signing, agreement)
-                publicPoint = Array(signing.publicKey.x963Representation)
+                guard let key = try? P256.Signing.PrivateKey(rawRepresentation: scalar) else { return nil }
+                self.init(key)
             case .p384:
-                guard let signing = try? P384.Signing.PrivateKey(rawRepresentation: scalar) else { return nil }
-                key = .p384(signing)
-                publicPoint = Array(signing.publicKey.x963Representation)
+                guard let key = try? P384.Signing.PrivateKey(rawRepresentation: scalar) else { return nil }
+                self.init(key)
             }
+        }
+
+        private init(_ key: P256.Signing.PrivateKey) {
+            self.key = .p256(key)
+            curve = .p256
+            scalar = Array(key.rawRepresentation)
+            publicPoint = Array(key.publicKey.x963Representation)
+        }
+
+        private init(_ key: P384.Signing.PrivateKey) {
+            self.key = .p384(key)
+            curve = .p384
+            scalar = Array(key.rawRepresentation)
+            publicPoint = Array(key.publicKey.x963Representation)
         }
 
         /// r and s of ECDSA, each of the curve's size.
@@ -108,16 +117,19 @@
         }
 
         private func signature(for digest: some Digest) -> [UInt8] {
-            // A key in software signs whatever it is given.
-            switch key {
-            case .p256(let key, _): Array(try! key.signature(for: digest).rawRepresentation)
-            case .p384(let key): Array(try! key.signature(for: digest).rawRepresentation)
+            do {
+                switch key {
+                case .p256(let key): return Array(try key.signature(for: digest).rawRepresentation)
+                case .p384(let key): return Array(try key.signature(for: digest).rawRepresentation)
+                }
+            } catch {
+                preconditionFailure("CryptoKit failed: \(error)")  // a key in software signs whatever it is given
             }
         }
 
-        /// The x coordinate of the common point; nil where `point` (X9.63) is not on this key's curve.
+        /// The x coordinate of the common point; nil where `point` (X9.63) is not on P-256, or this key is not.
         func sharedSecret(with point: [UInt8]) -> [UInt8]? {
-            guard case .p256(_, let key) = key,
+            guard curve == .p256, let key = try? P256.KeyAgreement.PrivateKey(rawRepresentation: scalar),
                 let peer = try? P256.KeyAgreement.PublicKey(x963Representation: point),
                 let secret = try? key.sharedSecretFromKeyAgreement(with: peer)
             else { return nil }

@@ -50,18 +50,18 @@
         }
 
         private func raw(_ encoded: [UInt8], _ length: Int) -> [UInt8] {
-            var signature = [UInt8](repeating: 0, count: curve.octets * 2)
             encoded.withUnsafeBufferPointer { encoded in
                 var start = encoded.baseAddress
                 let parsed = d2i_ECDSA_SIG(nil, &start, length)
                 defer { ECDSA_SIG_free(parsed) }
-                signature.withUnsafeMutableBufferPointer { signature in
-                    let size = curve.octets
-                    BN_bn2binpad(ECDSA_SIG_get0_r(parsed), signature.baseAddress, Int32(size))
-                    BN_bn2binpad(ECDSA_SIG_get0_s(parsed), signature.baseAddress! + size, Int32(size))
-                }
+                return octets(of: ECDSA_SIG_get0_r(parsed)) + octets(of: ECDSA_SIG_get0_s(parsed))
             }
-            return signature
+        }
+
+        private func octets(of number: OpaquePointer?) -> [UInt8] {
+            var octets = [UInt8](repeating: 0, count: curve.octets)
+            precondition(BN_bn2binpad(number, &octets, Int32(curve.octets)) == curve.octets, "libcrypto failed")
+            return octets
         }
 
         /// The x coordinate of the common point; nil where `point` (X9.63) is not on this key's curve.
@@ -74,10 +74,9 @@
             var secret = [UInt8](repeating: 0, count: curve.octets)
             var length = secret.count
             mustWork(EVP_PKEY_derive_init(context))
-            guard EVP_PKEY_derive_set_peer(context, peer) == 1, EVP_PKEY_derive(context, &secret, &length) == 1 else {
-                return nil
-            }
-            return secret
+            // The point was read, so it is on the curve, and every such point but zero is of the curve's order.
+            mustWork(EVP_PKEY_derive_set_peer_ex(context, peer, 0))
+            return EVP_PKEY_derive(context, &secret, &length) == 1 ? secret : nil
         }
 
         /// Whether `signature` (r and s, 64 octets) is one of `octets` by the key at `point` (X9.63) of P-256.
@@ -99,12 +98,8 @@
 
     extension EllipticKey {
         private static func isScalar(_ octets: [UInt8], of curve: Curve) -> Bool {
-            guard octets.count == curve.octets else { return false }
-            let group = EC_GROUP_new_by_curve_name(curve == .p256 ? NID_X9_62_prime256v1 : NID_secp384r1)
-            defer { EC_GROUP_free(group) }
-            let number = BN_bin2bn(octets, Int32(octets.count), nil)
-            defer { BN_clear_free(number) }
-            return BN_is_zero(number) == 0 && BN_cmp(number, EC_GROUP_get0_order(group)) < 0
+            octets.count == curve.octets && octets.contains { $0 != 0 }
+                && octets.lexicographicallyPrecedes(curve.order)
         }
 
         /// Parses the key as an ECPrivateKey (RFC 5915), from which libcrypto works out the public key.

@@ -18,7 +18,7 @@ public struct SoftwareSigningKey: SigningKey {
     init(_ key: EllipticKey, permit: @escaping @Sendable () throws -> Void) {
         self.key = key
         self.permit = permit
-        publicKey = PublicKey(x963: key.publicPoint)!  // 65 octets on this curve
+        publicKey = key.publicKey
     }
 
     public var representation: [UInt8] { key.scalar }
@@ -47,7 +47,7 @@ public struct SoftwareAgreementKey: AgreementKey {
     init(_ key: EllipticKey, permit: @escaping @Sendable () throws -> Void) {
         self.key = key
         self.permit = permit
-        publicKey = PublicKey(x963: key.publicPoint)!  // 65 octets on this curve
+        publicKey = key.publicKey
     }
 
     public var representation: [UInt8] { key.scalar }
@@ -57,5 +57,13 @@ public struct SoftwareAgreementKey: AgreementKey {
         try permit()
         guard let secret = self.key.sharedSecret(with: key.x963) else { throw KeyFailure.lost }
         return secret
+    }
+}
+
+extension EllipticKey {
+    /// The public key, of a key on P-256.
+    var publicKey: PublicKey {
+        guard let key = PublicKey(x963: publicPoint) else { preconditionFailure("a key on another curve") }
+        return key
     }
 }

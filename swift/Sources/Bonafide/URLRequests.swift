@@ -1,0 +1,90 @@
+public import BonafideCore
+public import Foundation
+
+#if canImport(FoundationNetworking)
+    public import FoundationNetworking
+#endif
+
+/// Requests as URLSession has them, each with its proof.
+///
+/// What a refusal asks for is done within bounds, and then the last answer is returned, whatever its status. Redirects
+/// on the same origin are followed, signed anew; one to elsewhere is returned as it is. Throws `BonafideError` and
+/// `URLError`. Cancelling the task cancels the transfer.
+extension Bonafide {
+    /// Sends a request and returns the answer.
+    public func data(
+        for request: URLRequest, proof: ProofKind = .session
+    ) async throws -> (Data, HTTPURLResponse) {
+        try await exchange(request, file: nil, proof: proof) { request, _ in
+            try await self.courier.data(for: request)
+        }
+    }
+
+    /// Sends a file as the request's body. It is read twice, to be hashed and to be sent, and never held in memory.
+    public func upload(
+        for request: URLRequest, fromFile file: URL, proof: ProofKind = .session
+    ) async throws -> (Data, HTTPURLResponse) {
+        try await exchange(request, file: file, proof: proof) { request, file in
+            if let file { return try await self.courier.upload(for: request, fromFile: file) }
+            return try await self.courier.data(for: request)
+        }
+    }
+
+    /// Sends a request and returns the answer's body as a file in the temporary directory, the caller's to move or
+    /// to remove.
+    public func download(
+        for request: URLRequest, proof: ProofKind = .session
+    ) async throws -> (URL, HTTPURLResponse) {
+        try await exchange(request, file: nil, proof: proof) { request, _ in
+            try await self.courier.download(for: request)
+        } discard: {
+            try? FileManager.default.removeItem(at: $0)
+        }
+    }
+
+    private func exchange<Body: Sendable>(
+        _ request: URLRequest, file: URL?, proof: ProofKind,
+        send: (URLRequest, URL?) async throws -> (Body, HTTPURLResponse), discard: (Body) -> Void = { _ in }
+    ) async throws -> (Body, HTTPURLResponse) {
+        let (client, preparation) = try ready()
+        var next = Redirect(request: request, keepsBody: true)
+        var file = file
+        for _ in 0..<Redirect.maxFollowed {
+            let sent = next.request
+            let answer = try await client.exchange(sent, file: file, proof: proof, preparation, send, discard)
+            let location = answer.1.value(forHTTPHeaderField: "Location")
+            guard let redirect = Redirect(after: sent, status: answer.1.statusCode, location: location) else {
+                return answer
+            }
+            discard(answer.0)
+            next = redirect
+            if !next.keepsBody { file = nil }
+        }
+        return try await client.exchange(next.request, file: file, proof: proof, preparation, send, discard)
+    }
+}
+
+extension Client {
+    /// Sends one request until its answer asks for nothing more, redirects not followed. Bodies that are not returned
+    /// are discarded.
+    fileprivate func exchange<Body: Sendable>(
+        _ request: URLRequest, file: URL?, proof: ProofKind, _ preparation: Preparation,
+        _ send: (URLRequest, URL?) async throws -> (Body, HTTPURLResponse), _ discard: (Body) -> Void
+    ) async throws -> (Body, HTTPURLResponse) {
+        let signable = try SignableRequest(request, file: file, by: preparation)
+        var last: Body?
+        do {
+            return try await perform(signable.head, proof: proof, repeatable: signable.isRepeatable) { fields in
+                last.map(discard)
+                last = nil
+                let answer = try await send(signable.proven(by: fields), file)
+                last = answer.0
+                preparation.keepCookies(of: answer.1, to: request)
+                return (answer, AnswerHead(answer.1))
+            }
+        } catch {
+            last.map(discard)
+            throw error
+        }
+    }
+}
