@@ -28,6 +28,9 @@ ALLOWED: Final = {
 KEYCHAIN: Final = SOURCES / "Bonafide" / "Keychain.swift"
 """The one file with Keychain calls."""
 
+DEBUG: Final = SOURCES / "Bonafide" / "DebugEvidence.swift"
+"""The one file with debug evidence, which does not compile into release builds: it is one `#if DEBUG`."""
+
 _IMPORT: Final = re.compile(
     r"^[ \t]*(?:@[\w()]+[ \t]+)*(?:(?:public|package|internal|fileprivate|private)[ \t]+)?"
     r"import[ \t]+(?:(?:struct|class|enum|protocol|func|var|let|typealias)[ \t]+)?(\w+)",
@@ -35,7 +38,7 @@ _IMPORT: Final = re.compile(
 )
 _KEYCHAIN_CALL: Final = re.compile(r"\bSecItem(?:Add|CopyMatching|Update|Delete)\b")
 _FORBIDDEN_LIBRARY: Final = re.compile(r"Foundation|UIKit|DeviceCheck|CryptoKit|Security|libcrypto|libcurl|libxml2")
-_FORBIDDEN_SYMBOL: Final = re.compile(r"FoundationNetworking|10Foundation|URLSession")
+_FORBIDDEN_SYMBOL: Final = re.compile(r"Foundation|URLSession|EVP_")
 
 
 def imports() -> list[str]:
@@ -51,6 +54,11 @@ def imports() -> list[str]:
         ]
         if path != KEYCHAIN and _KEYCHAIN_CALL.search(text):
             offences.append(f"{path.relative_to(ROOT)}: Keychain calls belong into {KEYCHAIN.name}")
+        if path != DEBUG and re.search(r"^(?!\s*//).*\bDebugAttestor\b", text, re.MULTILINE):
+            offences.append(f"{path.relative_to(ROOT)}: debug evidence belongs into {DEBUG.name}")
+    lines = DEBUG.read_text(encoding="utf-8").strip().splitlines()
+    if lines[0] != "#if DEBUG" or lines[-1] != "#endif" or any(line.startswith("#else") for line in lines):
+        offences.append(f"{DEBUG.relative_to(ROOT)}: is not one #if DEBUG")
     return offences
 
 

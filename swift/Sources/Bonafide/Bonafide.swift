@@ -12,11 +12,12 @@ public import Foundation
 /// let (data, response) = try await bonafide.data(for: request)
 /// ```
 ///
-/// One for the whole process: two would enrol side by side. Nothing is read, made or sent before the first call.
+/// One for the whole process: two would wait for each other. Nothing is read, made or sent before the first call.
 public final class Bonafide: Sendable {
     let courier: URLCourier
     let setting: Setting
     private let known = Guarded<(client: Client, preparation: Preparation)?>(nil)
+    private let making = NSLock()
 
     /// `service` is the URL of the service's endpoints, `app` its name there, `serviceKeys` the thumbprints of the
     /// service's keys: the one in use and a spare.
@@ -65,17 +66,10 @@ public final class Bonafide: Sendable {
     /// `.requestNotSignable` where an origin is none.
     func ready() throws -> (client: Client, preparation: Preparation) {
         if let known = known.withLock({ $0 }) { return known }
-        // Files and the Keychain are asked outside the lock. Who comes second throws away what it made: unused, it has
-        // done nothing yet.
-        let made = try make()
-        return known.withLock { known in
-            if let known { return known }
-            known = made
-            return made
-        }
-    }
-
-    private func make() throws -> (client: Client, preparation: Preparation) {
+        // Two would take turns. This may ask the Keychain, and the lock of `known` is held across nothing.
+        making.lock()
+        defer { making.unlock() }
+        if let known = known.withLock({ $0 }) { return known }
         guard !courier.isBackground else {
             throw BonafideError.requestNotSignable("a background session takes what sign(_:) has signed")
         }
@@ -86,6 +80,7 @@ public final class Bonafide: Sendable {
             origins: Set(try origins.map { try Origin(of: $0) }), cookies: options.cookies,
             additionalHeaders: courier.additionalHeaders, crypto: setting.crypto)
         let client = Client(configuration: try setting.configuration(), world: setting.world(courier: courier))
+        known.withLock { $0 = (client, preparation) }
         return (client, preparation)
     }
 }

@@ -1,6 +1,5 @@
 #if DEBUG
     public import BonafideCore
-    import Foundation
 
     /// Debug evidence, for simulators and CI: a named secret vouches for the client data, and for nothing else.
     ///
@@ -44,15 +43,11 @@
             let message =
                 Self.label + crypto.sha256(Array(app.utf8)) + crypto.sha256(Array(name.utf8))
                 + withUnsafeBytes(of: UInt64(issuedAt).bigEndian, Array.init) + clientDataHash
-            let mac = Data(crypto.hmacSHA256(key: secret, message)).base64EncodedString()
+            let mac = Base64.urlEncoded(crypto.hmacSHA256(key: secret, message))
             return Evidence(json: [
                 "format": "debug", "name": .string(name), "issued_at": .integer(issuedAt),
-                "mac": .string(Self.urlAlphabet(mac)),
+                "mac": .string(mac),
             ])
-        }
-
-        private static func urlAlphabet(_ text: String) -> String {
-            String(text.filter { $0 != "=" }.map { $0 == "+" ? "-" : $0 == "/" ? "_" : $0 })
         }
     }
 #endif

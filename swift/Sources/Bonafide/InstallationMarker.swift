@@ -21,30 +21,41 @@ public struct InstallationMarker: Installation {
         self.directory = directory
     }
 
+    /// The marker's name, and whether this is a debug build: Apple's development keys are worth nothing to the builds
+    /// that go to TestFlight and the App Store, so one that is installed over the other attests a key of its own.
     public func identifier() throws -> String {
-        try Self.oneAtATime.withLock { _ in
-            do {
-                let file = try SmallFile(named: "installation", in: container())
-                if let text = try file.read() {
-                    if let known = UUID(uuidString: text) { return known.uuidString }
-                    try file.remove()  // nothing that this SDK wrote
-                }
-                let made = UUID().uuidString
-                if try file.create(made) { return made }
-                // Another process was first; its name counts for both.
-                guard let text = try file.read(), let known = UUID(uuidString: text) else {
-                    throw StorageFailure.unavailable
-                }
-                return known.uuidString
-            } catch let failure as StorageFailure {
-                throw failure
-            } catch {
-                throw Self.failure(of: error)
+        #if DEBUG
+            return "\(try name()) debug"
+        #else
+            return try name()
+        #endif
+    }
+
+    private func name() throws -> String {
+        Self.oneAtATime.lock()
+        defer { Self.oneAtATime.unlock() }
+        do {
+            let file = try SmallFile(named: "installation", in: container())
+            if let text = try file.read() {
+                if let known = UUID(uuidString: text) { return known.uuidString }
+                try file.remove()  // nothing that this SDK wrote
             }
+            let made = UUID().uuidString
+            if try file.create(made) { return made }
+            // Another process was first; its name counts for both.
+            guard let text = try file.read(), let known = UUID(uuidString: text) else {
+                throw StorageFailure.unavailable
+            }
+            return known.uuidString
+        } catch let failure as StorageFailure {
+            throw failure
+        } catch {
+            throw Self.failure(of: error)
         }
     }
 
-    private static let oneAtATime = Guarded(())
+    /// Two threads would else both make a marker.
+    private static let oneAtATime = NSLock()
 
     private func container() throws -> URL {
         try directory ?? SmallFile.container(appGroup: appGroup)

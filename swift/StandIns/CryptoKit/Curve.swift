@@ -15,7 +15,9 @@ final class CurveKey: @unchecked Sendable {
         var key: OpaquePointer?
         EVP_PKEY_keygen_init(context)
         EVP_PKEY_CTX_set_group_name(context, "P-256")
-        guard EVP_PKEY_generate(context, &key) == 1, let key else { preconditionFailure("libcrypto makes no key on P-256") }
+        guard EVP_PKEY_generate(context, &key) == 1, let key else {
+            preconditionFailure("libcrypto makes no key on P-256")
+        }
         return CurveKey(key)
     }
 

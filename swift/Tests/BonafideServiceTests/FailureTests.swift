@@ -22,9 +22,7 @@ struct FailureTests {
         let phone = Phone(service)
         phone.clock.set(by: 3600)
         let error = await #expect(throws: BonafideError.self) { try await phone.get("/api/config") }
-        guard case .clockWrong(let seconds?) = error else {
-            return #expect(Bool(false), "\(String(describing: error))")
-        }
+        guard case .clockWrong(let seconds?) = error else { return #expect(error == nil) }
         #expect(abs(seconds - 3600) < 10)
         #expect(try service.reasons().allSatisfy { $0 == "proof.created_in_future" })
         // The user sets the clock, and the same pair goes on.
@@ -105,13 +103,22 @@ struct FailureTests {
         #expect(phone.network.sent == ["challenge", "instances"])
     }
 
+    @Test func theTestFlightBuildOverARefusedDevelopmentBuildEnrols() async throws {
+        let xcode = Phone(service, environment: .development, validationCategory: 3)
+        await #expect(throws: BonafideError.self) { try await xcode.get("/api/config") }
+        let testFlight = xcode.builtAgain(.production)
+        #expect(try await testFlight.get("/api/config").status == 200)
+        #expect(testFlight.attestor.attestCalls == 1)
+        #expect(xcode.attestor.attestCalls == 1)
+    }
+
     // Apple
 
     @Test func throttlingKeepsTheKeyAndAsksLater() async throws {
         let phone = Phone(service)
         phone.attestor.failNextAttestations([.unavailable])
         let error = await #expect(throws: BonafideError.self) { try await phone.get("/api/config") }
-        guard case .throttled(let wait) = error else { return #expect(Bool(false), "\(String(describing: error))") }
+        guard case .throttled(let wait) = error else { return #expect(error == nil) }
         await #expect(throws: BonafideError.self) { try await phone.get("/api/config") }
         #expect(phone.attestor.attestCalls == 1)
         phone.clock.leap(wait)  // at most fifteen seconds: still a proof that is fresh

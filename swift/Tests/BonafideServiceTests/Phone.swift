@@ -69,6 +69,16 @@ struct Phone: Sendable {
             adjust: adjust ?? self.adjust)
     }
 
+    /// The same phone after a build of another kind was installed over this one: container and Keychain stay, and the
+    /// marker tells a debug build from a release build.
+    func builtAgain(_ environment: SoftwareAttestor.Environment) -> Phone {
+        let attestor = SoftwareAttestor(
+            apple: service.apple, appID: service.identity, environment: environment, systemVersion: "18.5")
+        return Phone(
+            service, attestor: attestor, storage: storage, keys: keys,
+            installation: MemoryInstallation("\(installation.current) \(environment)"), clock: clock, adjust: adjust)
+    }
+
     /// The same phone after the app was deleted and installed again: the Keychain stays, App Attest's keys do not.
     func reinstalled() -> Phone {
         attestor.forgetKeys()

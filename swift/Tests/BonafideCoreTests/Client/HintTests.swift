@@ -117,6 +117,12 @@ import Testing
         }
         #expect((60...72).contains(long))
         #expect(other.service.count(.instances) == 5)
+        other.service.always(.instances, .refused(.init(status: 503, action: .backOff, retryAfter: "15")))
+        guard case .busy = await failure({ try await client.prove() }) else {
+            Issue.record("not busy")
+            return
+        }
+        #expect(other.service.count(.instances) == 7)  // one wait of fifteen seconds leaves none for another
         other.service.always(.instances, nil)
         try await client.prove()
         #expect(other.attestor.attestCalls == 1)
