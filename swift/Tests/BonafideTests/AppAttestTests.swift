@@ -28,7 +28,11 @@ import Testing
     }
 
     @Test func withoutSupportNothingIsAsked() async {
-        let script = AppAttestScript(isSupported: false, generateKey: { Issue.record("asked"); return "k" })
+        let script = AppAttestScript(
+            isSupported: false,
+            generateKey: {
+                Issue.record("asked"); return "k"
+            })
         await AppAttestScript.$current.withValue(script) {
             await #expect(throws: AttestorFailure.unsupported) { try await AppAttest().makeKey() }
         }

@@ -49,10 +49,11 @@ import Testing
                 group.addTask {
                     let task = Task {
                         try await turnstile.pass {
-                            #expect(inside.withLock { count in
-                                count += 1
-                                return count
-                            } == 1)
+                            #expect(
+                                inside.withLock { count in
+                                    count += 1
+                                    return count
+                                } == 1)
                             passed.withLock { $0 += 1 }
                             inside.withLock { $0 -= 1 }
                             if number % 3 == 0 { throw Killed() }
