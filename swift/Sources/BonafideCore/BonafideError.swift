@@ -12,11 +12,11 @@ public enum BonafideError: Error, Hashable, Sendable {
     case storageFailed(Int)
     /// The device's keys are not usable now. Try later.
     case keyUnavailable
-    /// Apple asked to come later. The key is kept; try in that many seconds.
+    /// Apple asked to come later, or failed a moment ago without a reason. The key is kept; try in that many seconds.
     case throttled(retryAfter: Double)
     /// This install called `attestKey` as often as a day allows. Try in that many seconds.
     case attestationBudgetSpent(retryAfter: Double)
-    /// Apple refused twice in a row, with different keys.
+    /// Apple refused twice in a row, with different keys, or failed without a known reason.
     case attestationFailed(String)
     /// The service asks for patience that is longer than `Options.patience`, or asks again and again.
     case busy(retryAfter: Double)

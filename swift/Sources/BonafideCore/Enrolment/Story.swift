@@ -33,7 +33,7 @@ struct Story {
     /// `EnrolAgainUsedUp`.
     mutating func enrolAgain() async throws {
         let now = clock.now()
-        if let last = ledger.record.enrolledAgainAt, last <= now, now - last < Limits.day { throw EnrolAgainUsedUp() }
+        if let last = ledger.record.enrolledAgainAt, Limits.isWithinDay(last, now) { throw EnrolAgainUsedUp() }
         try keep { record in
             record.enrolledAgainAt = now
             record.enrolment = .none
@@ -115,7 +115,7 @@ struct Story {
             throw BonafideError.throttled(retryAfter: notBefore - now)
         }
         guard !pending.isCounted else { return }
-        let recent = ledger.record.attestations.filter { $0 <= now && now - $0 < Limits.day }
+        let recent = ledger.record.attestations.filter { Limits.isWithinDay($0, now) }
         if recent.count >= Limits.attestationsPerDay, let oldest = recent.min() {
             throw BonafideError.attestationBudgetSpent(retryAfter: oldest + Limits.day - now)
         }
@@ -206,6 +206,12 @@ enum Limits {
     /// Steps of one enrolment, a replacement of the key and of an ended challenge counted.
     static let steps = 12
     static let day: Double = 86_400
+    /// Whether `time` lies less than a day back. A forged `Date` makes nothing of today lie ahead; what lies further
+    /// ahead than that comes of a clock that was set back, and would bar the app until then.
+    static func isWithinDay(_ time: Double, _ now: Double) -> Bool {
+        now - time < day && time - now <= 2 * TrustedClock.maxShift
+    }
+
     /// Keys that are attested within a day, replacements counted.
     static let attestationsPerDay = 4
     /// The first wait after Apple asked for time, in seconds; each later one is twice as long.

@@ -116,6 +116,25 @@ import Testing
         #expect(phone.attestor.attestCalls > calls)
     }
 
+    @Test func aForgedDateBuysNoFurtherKey() async throws {
+        phone.attestor.failNextAttestations(Array(repeating: .invalidKey, count: 100))
+        let client = phone.start()
+        for _ in 0..<10 { _ = await failure { try await client.prove() } }
+        #expect(phone.record?.attestations.count == Limits.attestationsPerDay)
+        let calls = phone.attestor.attestCalls
+        let past = httpDate(phone.clock.wallTime - 300)
+        phone.service.always(.challenge, .forged { answer in
+            ServiceAnswer(head: AnswerHead(status: 200, fields: ["date": past]), body: answer.body)
+        })
+        phone.storage.record = phone.record.map { record in
+            var record = record
+            record.enrolment = .none
+            return record.octets
+        }
+        for _ in 0..<5 { _ = await failure { try await phone.start().prove() } }
+        #expect(phone.attestor.attestCalls == calls)
+    }
+
     @Test func aFailureThatAppleDoesNotExplainIsNotRepeatedAtOnce() async throws {
         phone.attestor.failNextAttestations([.failed("unknownSystemFailure")])
         let client = phone.start()

@@ -42,11 +42,14 @@ import Testing
 
     @Test func aReinstallKeepsTheDevicesKeysAndAttestsOneNew() async throws {
         try await phone.enrolled().prepare()
-        let before = try #require(phone.record)
+        var before = try #require(phone.record)
+        before.lease = .init(holder: "deleted", run: nil, until: phone.clock.wallTime + 60)
+        phone.storage.record = before.octets
         let instances = phone.service.instances
         phone.installation.current = "install-2"
         phone.attestor.forgetKeys()
         try await phone.start().prove()
+        #expect(phone.clock.sleeps.isEmpty)  // nobody of the deleted app runs any more
         #expect(phone.record?.signingKey == before.signingKey)
         #expect(phone.record?.agreementKey == before.agreementKey)
         #expect(phone.record?.installation == "install-2")
@@ -77,6 +80,16 @@ import Testing
         #expect(fields.clientAttestation == phone.enrolment?.attestation)
         #expect(phone.attestor.attestCalls == 2)
         #expect(phone.service.instances.count == 2)
+    }
+
+    @Test func anAttestationOfKeysThatAreGoneIsNotUsed() async throws {
+        let client = try await phone.enrolled()
+        phone.storage.record = nil
+        phone.clock.advance(240)
+        phone.service.next(.challenge, .down)
+        #expect(await failure { try await client.prepare() } == .transport("ServiceIsDown()"))
+        #expect(try await client.prove().clientAttestation == phone.enrolment?.attestation)
+        #expect(phone.keys.signingKeysMade == 2)
     }
 
     @Test func emptyStorageOnAnotherDeviceBeginsAnew() async throws {

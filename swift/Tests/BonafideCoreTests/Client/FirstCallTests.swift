@@ -118,6 +118,27 @@ import Testing
         #expect(phone.record?.lease == nil)
     }
 
+    @Test func aProcessThatGoesOnKeepsItsRight() async throws {
+        let phone = Phone(sleeping: .waits)
+        let gate = Gate()
+        phone.attestor.beforeAttest = { await gate.pass() }
+        phone.service.hold(.challenge)
+        let first = Task { try await phone.start().prove() }
+        await phone.service.untilHeld(.challenge)
+        phone.clock.advance(40)
+        phone.service.release(.challenge)
+        await gate.untilReached()
+        phone.clock.advance(40)
+        let second = Task { try await phone.start().prove() }
+        await until { phone.clock.sleepers == 1 || phone.attestor.attestCalls > 1 }
+        #expect(phone.attestor.attestCalls == 1)
+        gate.open()
+        _ = try await first.value
+        phone.clock.advance(0.25)
+        _ = try await second.value
+        #expect(phone.service.messages == 2)
+    }
+
     @Test func aDeadRunsLeaseDelaysNobody() async throws {
         phone.storage.afterReplace = { if $0 == 2 { throw Killed() } }
         let killed = phone.start { configuration, _ in configuration.run = "1" }

@@ -117,6 +117,12 @@ import Testing
         }
         #expect((60...72).contains(long))
         #expect(other.service.count(.instances) == 5)
+        other.service.always(.instances, .refused(.init(status: 503, action: .backOff, retryAfter: "15")))
+        guard case .busy = await failure({ try await client.prove() }) else {
+            Issue.record("not busy")
+            return
+        }
+        #expect(other.service.count(.instances) == 7)  // one wait of fifteen seconds leaves none for another
         other.service.always(.instances, nil)
         try await client.prove()
         #expect(other.attestor.attestCalls == 1)
@@ -160,6 +166,19 @@ import Testing
             phone.clock.advance(240)
         }
         #expect(phone.attestor.attestCalls == 2)
+    }
+
+    @Test func aForgedDateBuysNoFurtherEnrolment() async throws {
+        let client = try await phone.enrolled()
+        #expect(try await client.perform(at: ScriptedAPI(.refusing(.enrolAgain), .good)) == 200)
+        let past = httpDate(phone.clock.wallTime - 300)
+        let restarted = phone.start()
+        #expect(try await restarted.perform(at: ScriptedAPI(.refusing(.enrolAgain, ["Date": past]))) == 401)
+        #expect(phone.attestor.attestCalls == 2)
+        phone.clock.wallTime -= 7200
+        phone.service.skew = -7200
+        #expect(try await phone.start().perform(at: ScriptedAPI(.refusing(.enrolAgain), .good)) == 200)
+        #expect(phone.attestor.attestCalls == 3)
     }
 
     @Test func aForgedEndStopsNothing() async throws {

@@ -132,10 +132,14 @@ import Testing
     @Test func aRightThatCannotBeGivenBackSpoilsNoEnrolment() async throws {
         let storage = phone.storage
         phone.storage.afterReplace = { if $0 == 7 { storage.failNextReplacements([.unavailable]) } }
-        let fields = try await phone.start().prove()
-        #expect(fields.clientAttestation == phone.enrolment?.attestation)
+        let client = phone.start()
+        #expect(try await client.prove().clientAttestation == phone.enrolment?.attestation)
         #expect(phone.record?.lease != nil)
         #expect(phone.service.messages == 2)
+        // Its own right does not delay it.
+        #expect(try await client.perform(at: ScriptedAPI(.refusing(.renew), .good)) == 200)
+        #expect(phone.clock.sleeps.isEmpty)
+        #expect(phone.record?.lease == nil)
     }
 
     @Test func evidenceIsShownOnceMoreWhereTheClockSaysThatItsChallengeHasEnded() async throws {

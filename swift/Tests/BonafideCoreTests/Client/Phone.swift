@@ -151,7 +151,8 @@ extension Client {
 
 /// Lets others run until `condition` holds; gives up after a while, so that what follows fails.
 func until(_ condition: () async -> Bool) async {
-    for _ in 0..<20_000 {
+    let end = ContinuousClock.now + .seconds(30)
+    while ContinuousClock.now < end {
         if await condition() { return }
         await Task.yield()
     }

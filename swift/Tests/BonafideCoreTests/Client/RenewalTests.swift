@@ -87,6 +87,23 @@ import Testing
         #expect(try await client.prove().clientAttestation == old)
     }
 
+    @Test func aPauseFromAClockThatWasSetBackIsNotKept() async throws {
+        phone.service.lifetime = 3600
+        try await phone.enrolled().prepare()
+        let client = phone.start()
+        try await client.prove()
+        phone.service.always(.renewals, .down)
+        phone.clock.advance(3500)
+        try await client.prove()
+        await until { phone.service.count(.renewals) == 1 && phone.record?.lease == nil }
+        #expect(await failure { try await client.prepare() } != nil)  // nothing is under way after it
+        let before = phone.service.count(.renewals)
+        phone.clock.wallTime -= 600
+        try await client.prove()
+        await until { phone.service.count(.renewals) == before + 1 }
+        #expect(phone.service.count(.renewals) == before + 1)
+    }
+
     @Test func preparingRenewsEarlyAndOnce() async throws {
         let client = try await phone.enrolled()
         phone.clock.advance(240)

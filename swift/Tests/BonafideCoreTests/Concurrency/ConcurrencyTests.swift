@@ -67,6 +67,28 @@ import Testing
         #expect(try await turnstile.pass { 7 } == 7)
     }
 
+    @Test func aTurnThatCameWithACancellationGoesToTheNext() async throws {
+        for _ in 0..<200 {
+            let turnstile = Turnstile()
+            let (isInside, mayLeave) = (Guarded(false), Guarded(false))
+            let first = Task.detached {
+                try await turnstile.pass {
+                    isInside.withLock { $0 = true }
+                    for _ in 0..<1_000_000 { if mayLeave.withLock({ $0 }) { break } }
+                }
+            }
+            while !isInside.withLock({ $0 }) { await Task.yield() }
+            let second = Task.detached { try await turnstile.pass {} }
+            for _ in 0..<20 { await Task.yield() }
+            // It has left the queue of one and not yet that of the other when the turn is passed on.
+            second.cancel()
+            mayLeave.withLock { $0 = true }
+            try await first.value
+            _ = await second.result
+            try await turnstile.pass {}
+        }
+    }
+
     @Test func whoComesInACancelledTaskDoesNotPass() async throws {
         let turnstile = Turnstile()
         let task = Task {

@@ -85,7 +85,9 @@ import Testing
         #expect(throws: BonafideError.requestNotSignable("the origin")) { try head(scheme: scheme) }
     }
 
-    @Test(arguments: ["", " a", "a ", "a\nb", "a\r", "\ta", "a\u{0}", "ä", "\u{7F}", String(repeating: "a", count: 8193)])
+    @Test(arguments: [
+        "", " a", "a ", "a\nb", "a\r", "\ta", "a\u{0}", "ä", "\u{7F}", String(repeating: "a", count: 8193),
+    ])
     func aFieldThatIsNotOneLineIsRefused(_ value: String) {
         #expect(throws: refused("Authorization")) { try head(authorization: value) }
         #expect(throws: refused("Cookie")) { try head(cookie: value) }
