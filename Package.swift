@@ -37,17 +37,17 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = [], resources
         standIn("DeviceCheck"),
         standIn("Security"),
         tests("BonafideCoreTests", ["BonafideCore", "BonafideTestSupport"]),
-        tests("BonafideTests", ["Bonafide", "BonafideTestSupport"] + apple),
-        tests("BonafideServiceTests", ["Bonafide", "BonafideTestSupport", "ShopSample"]),
+        tests("BonafideTests", ["Bonafide", "BonafideCore", "BonafideTestSupport"] + apple),
+        tests("BonafideServiceTests", ["Bonafide", "BonafideCore", "BonafideTestSupport", "ShopSample"]),
         // The sample app's half that is free of SwiftUI, so that what people copy from compiles.
         .target(
             name: "ShopSample", dependencies: ["Bonafide"], path: "examples/ios_shop",
             exclude: ["README.md", "LoginView.swift", "ShopApp.swift", "ShopModel.swift", "ShopView.swift"],
             swiftSettings: settings),
-        tests("PublicAPITests", ["Bonafide", "BonafideTestSupport"]),
+        tests("PublicAPITests", ["Bonafide", "BonafideCore", "BonafideTestSupport"]),
         tool("core-alone", ["BonafideCore"]),
         tool("vector-writer", ["BonafideCore", "BonafideTestSupport"]),
-        tool("bench", ["Bonafide", "BonafideTestSupport"]),
+        tool("bench", ["Bonafide", "BonafideCore", "BonafideTestSupport"]),
     ]
 #else
     let apple: [Target.Dependency] = []
@@ -57,7 +57,7 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = [], resources
 
 let package = Package(
     name: "Bonafide",
-    platforms: [.iOS(.v15), .macOS(.v12)],
+    platforms: [.iOS(.v15), .macCatalyst(.v15), .macOS(.v12)],
     products: [
         .library(name: "Bonafide", targets: ["Bonafide"]),
         .library(name: "BonafideCore", targets: ["BonafideCore"]),

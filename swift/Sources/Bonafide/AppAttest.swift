@@ -7,7 +7,7 @@ import Foundation
 /// Assertions are made one at a time: they carry a counter that has to rise at the service, and made side by side
 /// they arrive out of order.
 public struct AppAttest: Attestor {
-    private let turn = OneAtATime()
+    private let turn = Turnstile()
 
     public init() {}
 
@@ -23,7 +23,7 @@ public struct AppAttest: Attestor {
     }
 
     public func assert(_ key: String, clientDataHash: [UInt8]) async throws -> Evidence {
-        let object = try await turn.run {
+        let object = try await turn.pass {
             try await Self.ask(.assertion) {
                 try await DCAppAttestService.shared.generateAssertion(key, clientDataHash: Data(clientDataHash))
             }

@@ -1,4 +1,4 @@
-@_exported public import BonafideCore
+public import BonafideCore
 public import Foundation
 
 #if canImport(FoundationNetworking)
@@ -15,7 +15,7 @@ public import Foundation
 /// One for the whole process: two would wait for each other. Nothing is read, made or sent before the first call.
 public final class Bonafide: Sendable {
     let courier: URLCourier
-    private let setting: Setting
+    let setting: Setting
     private let known = Guarded<(client: Client, preparation: Preparation)?>(nil)
     private let making = NSLock()
 
@@ -70,6 +70,9 @@ public final class Bonafide: Sendable {
         making.lock()
         defer { making.unlock() }
         if let known = known.withLock({ $0 }) { return known }
+        guard !courier.isBackground else {
+            throw BonafideError.requestNotSignable("a background session takes what sign(_:) has signed")
+        }
         try setting.admitPins()
         let options = setting.options
         let origins = options.origins.isEmpty ? [setting.service] : options.origins

@@ -1,3 +1,4 @@
+import BonafideCore
 import Foundation
 
 #if canImport(FoundationNetworking)
@@ -8,9 +9,21 @@ import Foundation
 #endif
 
 /// Answers what a session asks while it sends: never a redirect, never a password, and servers by their pins.
-final class CourierDelegate: NSObject, URLSessionTaskDelegate, Sendable {
+final class CourierDelegate: NSObject, URLSessionDataDelegate, Sendable {
+    typealias Completion = @Sendable (Data?, URLResponse?, (any Error)?) -> Void
+
+    /// The body of an answer that may not be longer than that.
+    private struct Gathered {
+        let limit: Int
+        let completion: Completion
+        var data = Data()
+        var isTooLong = false
+    }
+
     private let pins: PinBoard
     private let refused = Guarded<Set<String>>([])
+    /// By the task's identifier; tasks with a completion handler of their own are not among them.
+    private let gathered = Guarded<[Int: Gathered]>([:])
 
     init(pins: PinBoard) { self.pins = pins }
 
@@ -23,6 +36,28 @@ final class CourierDelegate: NSObject, URLSessionTaskDelegate, Sendable {
     ) {
         // The answer itself comes to the caller, who signs anew what is to be followed.
         completionHandler(nil)
+    }
+
+    /// Gathers the body of a task that has no completion handler and was not resumed yet.
+    func gather(_ task: URLSessionTask, upTo limit: Int, _ completion: @escaping Completion) {
+        gathered.withLock { $0[task.taskIdentifier] = Gathered(limit: limit, completion: completion) }
+    }
+
+    func urlSession(_ session: URLSession, dataTask: URLSessionDataTask, didReceive data: Data) {
+        let isTooLong = gathered.withLock { gathered in
+            guard var one = gathered[dataTask.taskIdentifier] else { return false }
+            gathered[dataTask.taskIdentifier] = nil  // or the next line would copy what came before
+            one.isTooLong = one.isTooLong || data.count > one.limit - one.data.count
+            if !one.isTooLong { one.data.append(data) }
+            gathered[dataTask.taskIdentifier] = one
+            return one.isTooLong
+        }
+        if isTooLong { dataTask.cancel() }
+    }
+
+    func urlSession(_ session: URLSession, task: URLSessionTask, didCompleteWithError error: (any Error)?) {
+        guard let one = gathered.withLock({ $0.removeValue(forKey: task.taskIdentifier) }) else { return }
+        one.completion(one.data, task.response, one.isTooLong ? BonafideError.answerRefused("size") : error)
     }
 
     // Over libcurl, on Linux, no trust is asked for, and no answer to a question for a password lets the task end with

@@ -27,11 +27,16 @@ extension Bonafide {
         /// Where cookies are taken from and kept. URLSession itself neither adds nor keeps any: one that came after
         /// the signature would not be covered. Nil: no cookies but those that a request brings.
         public var cookies: HTTPCookieStorage? = .shared
+        /// Whether a redirect on the same origin is followed, signed anew. A proxy that the phone trusts can write one
+        /// too, and then has a proof of a request whose path and query are its own: leave this off where the API
+        /// answers without redirects. Off, or to elsewhere, a redirect is returned as it is.
+        public var followsRedirects = false
         /// A signed pin document, as the service issued it for this app; nil: no pins.
         public var pins: String?
         /// Takes the place of App Attest: `DebugAttestor` in debug builds.
         public var attestor: (any Attestor)?
-        /// Timeouts, proxies and the like of the session through which everything goes.
+        /// Timeouts, proxies and the like of the session through which everything goes. None for background sessions,
+        /// which take requests that `sign` has signed.
         public var configuration: URLSessionConfiguration = .default
         /// The longest wait, in seconds, that a request bears when the service asks for patience.
         public var patience: Double = 20

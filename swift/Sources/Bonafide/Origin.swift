@@ -96,7 +96,7 @@ struct CanonicalURL {
         } else if let canonical = URL(string: spelt), canonical.absoluteString == spelt {
             self.url = canonical
         } else {
-            throw BonafideError.targetNotCanonical(target.text)
+            throw BonafideError.targetNotCanonical(target.path)
         }
     }
 }

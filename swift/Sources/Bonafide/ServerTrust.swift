@@ -16,7 +16,7 @@ extension PinBoard {
     /// SHA-256 of a certificate's SubjectPublicKeyInfo; nil for a kind of key that no server shows.
     static func keyDigest(_ certificate: SecCertificate) -> Data? {
         guard let key = SecCertificateCopyKey(certificate) else { return nil }
-        let found: Any? = SecKeyCopyAttributes(key)
+        let found: CFTypeRef? = SecKeyCopyAttributes(key)
         guard let attributes = found as? [String: Any], let type = attributes[kSecAttrKeyType as String] as? String,
             let bits = attributes[kSecAttrKeySizeInBits as String] as? Int,
             let octets = SecKeyCopyExternalRepresentation(key, nil) as Data?

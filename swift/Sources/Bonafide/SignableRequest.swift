@@ -26,12 +26,31 @@ struct Preparation: Sendable {
         if !set.isEmpty { cookies.setCookies(set, for: url, mainDocumentURL: nil) }
     }
 
-    /// The storage's cookies for a request that brings none of its own and wants some.
+    /// The storage's cookies for a request that brings none of its own and wants some, as far as a proof covers them.
+    ///
+    /// Whoever can write an answer can set any cookie, for years: one that cannot be signed must not keep every later
+    /// request from being signed.
     func cookieHeader(for request: URLRequest, to url: URL) -> String? {
         if let own = request.value(forHTTPHeaderField: "Cookie") { return own }
-        guard let cookies, request.httpShouldHandleCookies, let found = cookies.cookies(for: url), !found.isEmpty
-        else { return nil }
-        return HTTPCookie.requestHeaderFields(with: found)["Cookie"]
+        guard let cookies, request.httpShouldHandleCookies, let found = cookies.cookies(for: url) else { return nil }
+        var left = Self.maxCookieOctets
+        let covered = found.filter { cookie in
+            let octets = cookie.name.utf8.count + cookie.value.utf8.count + "=; ".utf8.count
+            guard octets <= left, Self.isCovered(cookie.name), cookie.value.isEmpty || Self.isCovered(cookie.value)
+            else { return false }
+            left -= octets
+            return true
+        }
+        return covered.isEmpty ? nil : HTTPCookie.requestHeaderFields(with: covered)["Cookie"]
+    }
+
+    /// Of the field as a whole; no proof covers more.
+    private static let maxCookieOctets = 8 * 1024
+
+    private static func isCovered(_ text: String) -> Bool {
+        let octets = text.utf8
+        return octets.allSatisfy { (0x20...0x7E).contains($0) && $0 != UInt8(ascii: ";") }
+            && octets.first.map { $0 != 0x20 } == true && octets.last != 0x20
     }
 }
 
@@ -90,9 +109,11 @@ struct SignableRequest: Sendable {
         "OAuth-Client-Attestation", "Content-Digest", "Signature-Input", "Signature",
     ]
 
-    /// Fields that change what a request means without being covered; the service refuses them (PROTOCOL section 4).
+    /// Fields that change what a request means without being covered; most the service refuses too (PROTOCOL
+    /// section 4). A `Host` beside the URL's would send a proof for one origin to another.
     private static let refusedFields: Set<String> = [
-        "content-encoding", "upgrade", "trailer", "x-http-method-override", "x-http-method", "x-method-override",
+        "content-encoding", "host", "transfer-encoding", "upgrade", "trailer", "x-http-method-override",
+        "x-http-method", "x-method-override",
     ]
 
     private static func refuseUncovered(_ request: URLRequest) throws {

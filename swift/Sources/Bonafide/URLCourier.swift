@@ -12,6 +12,8 @@ import Foundation
 final class URLCourier: Sendable {
     /// Fields that the session would add by itself; they are put on requests before these are signed.
     let additionalHeaders: [String: String]
+    /// Whether the session is one that lives on in another process: its tasks cannot be waited for.
+    let isBackground: Bool
     private let session: URLSession
     private let delegate: CourierDelegate
     private let isOwner: Bool
@@ -19,11 +21,13 @@ final class URLCourier: Sendable {
     /// Sends through a session of its own, which takes timeouts, proxies and the like from `configuration`.
     init(configuration: URLSessionConfiguration, pins: PinBoard) {
         additionalHeaders = Self.headers(of: configuration)
-        let own = Self.copy(of: configuration)
+        isBackground = configuration.identifier != nil
+        let own = isBackground ? .ephemeral : Self.copy(of: configuration)
         own.httpCookieStorage = nil
         own.httpShouldSetCookies = false
         own.httpCookieAcceptPolicy = .never
         own.httpAdditionalHeaders = nil
+        own.urlCredentialStorage = nil
         delegate = CourierDelegate(pins: pins)
         session = URLSession(configuration: own, delegate: delegate, delegateQueue: nil)
         isOwner = true
@@ -32,6 +36,7 @@ final class URLCourier: Sendable {
     /// Sends through a given session. Pins then hold as far as its own delegate leaves challenges alone.
     init(session: URLSession, pins: PinBoard) {
         additionalHeaders = Self.headers(of: session.configuration)
+        isBackground = session.configuration.identifier != nil
         delegate = CourierDelegate(pins: pins)
         self.session = session
         isOwner = false
@@ -45,6 +50,16 @@ final class URLCourier: Sendable {
     func data(for request: URLRequest) async throws -> (Data, HTTPURLResponse) {
         try await transfer { session, completion in
             session.dataTask(with: request) { completion(.init($0 ?? Data(), $1, $2)) }
+        }
+    }
+
+    /// Reads no more of the answer's body than `limit` octets: beyond them it throws
+    /// `BonafideError.answerRefused("size")`.
+    func data(for request: URLRequest, upTo limit: Int) async throws -> (Data, HTTPURLResponse) {
+        try await transfer { [delegate] session, completion in
+            let task = session.dataTask(with: request)
+            delegate.gather(task, upTo: limit) { completion(.init($0, $1, $2)) }
+            return task
         }
     }
 

@@ -7,8 +7,8 @@ public import Foundation
 
 /// Requests as URLSession has them, each with its proof.
 ///
-/// What a refusal asks for is done within bounds, and then the last answer is returned, whatever its status. Redirects
-/// on the same origin are followed, signed anew; one to elsewhere is returned as it is. Throws `BonafideError` and
+/// What a refusal asks for is done within bounds, and then the last answer is returned, whatever its status. A redirect
+/// is returned as it is, but for those that `Options.followsRedirects` lets follow. Throws `BonafideError` and
 /// `URLError`. Cancelling the task cancels the transfer.
 extension Bonafide {
     /// Sends a request and returns the answer.
@@ -53,9 +53,9 @@ extension Bonafide {
             let sent = next.request
             let answer = try await client.exchange(sent, file: file, proof: proof, preparation, send, discard)
             let location = answer.1.value(forHTTPHeaderField: "Location")
-            guard let redirect = Redirect(after: sent, status: answer.1.statusCode, location: location) else {
-                return answer
-            }
+            guard setting.options.followsRedirects,
+                let redirect = Redirect(after: sent, status: answer.1.statusCode, location: location)
+            else { return answer }
             discard(answer.0)
             next = redirect
             if !next.keepsBody { file = nil }

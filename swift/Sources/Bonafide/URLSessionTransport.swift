@@ -7,30 +7,49 @@ public import BonafideCore
     public import Foundation
 #endif
 
-/// Carries messages to Bonafide's service: no redirect, no cookie, no cache, half a minute at most.
+/// Carries messages to Bonafide's service: no redirect, no cookie, no cache, half a minute and 64 KiB at most.
 public struct URLSessionTransport: Transport {
-    private static let timeout = 30.0
+    private static let maxOctets = 64 * 1024
 
     private let courier: URLCourier
+    private let seconds: Double
 
-    init(courier: URLCourier) { self.courier = courier }
+    init(courier: URLCourier, within seconds: Double = 30) {
+        self.courier = courier
+        self.seconds = seconds
+    }
 
     /// Sends through a session of its own, without pins.
     public init(configuration: URLSessionConfiguration = .ephemeral) {
-        courier = URLCourier(configuration: configuration, pins: PinBoard(nil, clock: SystemClock()))
+        self.init(courier: URLCourier(configuration: configuration, pins: PinBoard(nil, clock: SystemClock())))
     }
 
     public func send(_ message: ServiceMessage) async throws -> ServiceAnswer {
         guard let url = URL(string: message.url), url.absoluteString == message.url else {
             throw BonafideError.targetNotCanonical(message.url)
         }
-        var request = URLRequest(url: url, cachePolicy: .reloadIgnoringLocalCacheData, timeoutInterval: Self.timeout)
+        var request = URLRequest(url: url, cachePolicy: .reloadIgnoringLocalCacheData, timeoutInterval: seconds)
         request.httpMethod = "POST"
         request.httpShouldHandleCookies = false
         request.httpBody = Data(message.body)
         for header in message.headers { request.setValue(header.value, forHTTPHeaderField: header.name) }
-        let (body, response) = try await courier.data(for: request)
+        let (body, response) = try await answer(to: request)
         return ServiceAnswer(head: AnswerHead(response), body: [UInt8](body))
+    }
+
+    /// URLSession's own time runs anew with each octet that comes, and all requests wait for one enrolment: who sends
+    /// an octet now and then must not hold them.
+    private func answer(to request: URLRequest) async throws -> (Data, HTTPURLResponse) {
+        try await withThrowingTaskGroup(of: (Data, HTTPURLResponse).self) { [courier, seconds] group in
+            group.addTask { try await courier.data(for: request, upTo: Self.maxOctets) }
+            group.addTask {
+                try await SystemClock().sleep(seconds)
+                throw URLError(.timedOut)
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next() else { throw URLError(.unknown) }
+            return first
+        }
     }
 }
 

@@ -1,3 +1,6 @@
+// The names are Apple's, which callers must find here.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
 public import Foundation
 
 // These three are Security's. They stand here because CryptoKit's own initialisers take the type, and one stand-in

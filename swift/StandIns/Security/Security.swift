@@ -1,3 +1,6 @@
+// The names are Apple's, which callers must find here.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
 // What the SDK uses of Security, on Linux: the same names and numbers as Apple documents them. Core Foundation's types
 // are Swift's own here, so that `query as CFDictionary` and `kSecClass as String` compile on both sides.
 

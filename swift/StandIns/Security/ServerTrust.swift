@@ -1,3 +1,6 @@
+// The names are Apple's, which callers must find here.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
 public import Foundation
 
 // A chain that a test writes down takes the place of certificates: nothing is parsed here, and nothing judged.

@@ -72,17 +72,3 @@ final class Network: Transport {
         }
     }
 }
-
-/// A value behind a lock, for what tests count.
-final class Guarded<Value>: @unchecked Sendable {  // the lock makes it so
-    private let lock = NSLock()
-    private var value: Value
-
-    init(_ value: Value) { self.value = value }
-
-    func withLock<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
-        lock.lock()
-        defer { lock.unlock() }
-        return try body(&value)
-    }
-}

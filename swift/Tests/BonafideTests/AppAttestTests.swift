@@ -28,7 +28,11 @@ import Testing
     }
 
     @Test func withoutSupportNothingIsAsked() async {
-        let script = AppAttestScript(isSupported: false, generateKey: { Issue.record("asked"); return "k" })
+        let script = AppAttestScript(
+            isSupported: false,
+            generateKey: {
+                Issue.record("asked"); return "k"
+            })
         await AppAttestScript.$current.withValue(script) {
             await #expect(throws: AttestorFailure.unsupported) { try await AppAttest().makeKey() }
         }
@@ -79,45 +83,4 @@ import Testing
         }
         #expect(running.withLock { $0.most } == 1)
     }
-}
-
-@Suite struct OneAtATimeTests {
-    @Test func whoIsCancelledInTheQueueLeavesItAndTheRestGoOn() async throws {
-        let turn = OneAtATime()
-        let gate = AsyncStream<Void>.makeStream()
-        let first = Task { try await turn.run { for await _ in gate.stream { break } } }
-        while !turn.isTaken { await Task.yield() }
-        let second = Task { try await turn.run { Issue.record("a cancelled one was let in") } }
-        while turn.waiting < 1 { await Task.yield() }
-        let third = Task { try await turn.run { 3 } }
-        while turn.waiting < 2 { await Task.yield() }
-        second.cancel()
-        await #expect(throws: CancellationError.self) { try await second.value }
-        gate.continuation.yield()
-        try await first.value
-        #expect(try await third.value == 3)
-        #expect(!turn.isTaken)
-    }
-
-    @Test func whoComesCancelledIsNotLetIn() async {
-        let turn = OneAtATime()
-        let task = Task {
-            while !Task.isCancelled { await Task.yield() }
-            let _: Void = try await turn.run { Issue.record("a cancelled one was let in") }
-        }
-        task.cancel()
-        await #expect(throws: CancellationError.self) { try await task.value }
-        #expect(!turn.isTaken)
-    }
-
-    @Test func whoFailsLetsTheNextIn() async throws {
-        let turn = OneAtATime()
-        await #expect(throws: URLError.self) { try await turn.run { throw URLError(.unknown) } }
-        #expect(try await turn.run { 1 } == 1)
-    }
-}
-
-extension OneAtATime {
-    fileprivate var isTaken: Bool { queue.withLock { $0.isTaken } }
-    fileprivate var waiting: Int { queue.withLock { $0.waiting.count } }
 }

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import Bonafide
+@testable import BonafideCore
 
 @Suite struct CanonicalURLTests {
     @Test(arguments: [

@@ -171,6 +171,34 @@ import Testing
         await #expect(throws: URLError.self) { try await late.value }
     }
 
+    /// The service's answers are small; a proxy's may be anything.
+    @Test(arguments: [65536, 65537, 20_000_000])
+    func noMoreIsReadOfAnAnswerThanTheServiceEverSends(octets: Int) async throws {
+        let server = Loopback { _ in answer("200 OK", body: String(repeating: "a", count: octets)) }
+        defer { server.stop() }
+        let message = ServiceMessage(url: server.url("/v1/challenge").absoluteString, headers: [], body: [1])
+        if octets <= 65536 {
+            #expect(try await URLSessionTransport().send(message).body.count == octets)
+        } else {
+            await #expect(throws: BonafideError.answerRefused("size")) {
+                try await URLSessionTransport().send(message)
+            }
+        }
+    }
+
+    /// URLSession's own time is one between octets: all requests wait for this one.
+    @Test func anAnswerThatNeverEndsIsGivenUp() async throws {
+        let server = Loopback(octetsPerSecond: 20) { _ in
+            answer("200 OK", body: String(repeating: "a", count: 1000))
+        }
+        defer { server.stop() }
+        let message = ServiceMessage(url: server.url("/v1/challenge").absoluteString, headers: [], body: [1])
+        let transport = URLSessionTransport(courier: courier(), within: 1)
+        let began = Date()
+        await #expect(throws: URLError.self) { try await transport.send(message) }
+        #expect(Date().timeIntervalSince(began) < 20)
+    }
+
     @Test func serviceMessagesArriveAsTheyAre() async throws {
         let server = Loopback { _ in answer("503 Busy", ["Retry-After: 7", "Bonafide-Action: back_off"], body: "{}") }
         defer { server.stop() }

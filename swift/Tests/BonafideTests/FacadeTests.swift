@@ -23,7 +23,8 @@ import Testing
     }
 
     private func withScene(
-        _ answer: @escaping @Sendable (WireRequest) -> String?, _ work: (Scene) async throws -> Void
+        _ answer: @escaping @Sendable (WireRequest) -> String?, followsRedirects: Bool = false,
+        _ work: (Scene) async throws -> Void
     ) async throws {
         let api = Loopback(answer: answer)
         defer { api.stop() }
@@ -41,6 +42,7 @@ import Testing
         var options = Bonafide.Options()
         options.identity = "TEAM123456.com.example.app"
         options.cookies = URLSessionConfiguration.ephemeral.httpCookieStorage
+        options.followsRedirects = followsRedirects
         let world = World(
             attestor: AppAttest(), crypto: PlatformCrypto(), keys: EnclaveKeys(),
             storage: Keychain(service: "s", app: "shop"), installation: InstallationMarker(directory: directory),
@@ -73,13 +75,28 @@ import Testing
         }
     }
 
+    /// Or a proxy would have a proof of whatever request it wants, with the user's own credentials on it.
+    @Test(arguments: ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+    func noRedirectIsSignedUnlessTheAppSaysSo(status: String) async throws {
+        let script: @Sendable (WireRequest) -> String? = { _ in answer(status, ["Location: /api/everything?of=1"]) }
+        try await withScene(script) { scene in
+            for method in ["GET", "POST"] {
+                var request = URLRequest(url: scene.api.url("/config"))
+                request.httpMethod = method
+                let (_, response) = try await scene.bonafide.data(for: request)
+                #expect(response.statusCode == Int(status.prefix(3)))
+            }
+            #expect(scene.api.requests.map(\.line) == ["GET /config HTTP/1.1", "POST /config HTTP/1.1"])
+        }
+    }
+
     @Test func aRedirectOnTheSameOriginIsSignedAnewWithTheCookieItBrought() async throws {
         let script: @Sendable (WireRequest) -> String? = {
             $0.line.contains("/login")
                 ? answer("303 See Other", ["Location: /profile", "Set-Cookie: sid=1; Path=/"])
                 : answer("200 OK", body: "me")
         }
-        try await withScene(script) { scene in
+        try await withScene(script, followsRedirects: true) { scene in
             var request = URLRequest(url: scene.api.url("/login"))
             request.httpMethod = "POST"
             request.httpBody = Data("{}".utf8)
@@ -101,7 +118,7 @@ import Testing
         let script: @Sendable (WireRequest) -> String? = {
             answer("307 Temporary", ["Location: \($0.line.contains("/out") ? elsewhere : "/round")"])
         }
-        try await withScene(script) { scene in
+        try await withScene(script, followsRedirects: true) { scene in
             let (_, round) = try await scene.bonafide.data(for: URLRequest(url: scene.api.url("/round")))
             #expect(round.statusCode == 307)
             #expect(scene.api.requests.count == 1 + Redirect.maxFollowed)

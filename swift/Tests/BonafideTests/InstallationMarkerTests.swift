@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import Bonafide
+@testable import BonafideCore
 
 @Suite struct InstallationMarkerTests {
     private let directory = FileManager.default.temporaryDirectory.appendingPathComponent(

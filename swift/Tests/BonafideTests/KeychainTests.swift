@@ -3,6 +3,7 @@ import Security
 import Testing
 
 @testable import Bonafide
+@testable import BonafideCore
 
 @Suite struct KeychainTests {
     private let group = "TEAM123456.com.example.shared"

@@ -1,6 +1,7 @@
 import Foundation
 
 @testable import Bonafide
+@testable import BonafideCore
 
 #if canImport(Darwin)
     import Darwin
@@ -26,10 +27,10 @@ final class Loopback: Sendable {
 
     var requests: [WireRequest] { seen.withLock { $0 } }
 
-    func url(_ target: String) -> URL { URL(string: "http://127.0.0.1:\(port)\(target)")! }
+    func url(_ target: String) -> URL { link("http://127.0.0.1:\(port)\(target)") }
 
     /// `answer` returns a whole answer, or nil to say nothing and keep the connection open.
-    init(answer: @escaping @Sendable (WireRequest) -> String?) {
+    init(octetsPerSecond: Int? = nil, answer: @escaping @Sendable (WireRequest) -> String?) {
         #if canImport(Glibc)
             let stream = Int32(SOCK_STREAM.rawValue)
         #else
@@ -53,7 +54,7 @@ final class Loopback: Sendable {
             while true {
                 let connection = accept(descriptor, nil, nil)
                 guard connection >= 0 else { return }
-                Thread.detachNewThread { Self.serve(connection, seen, answer) }
+                Thread.detachNewThread { Self.serve(connection, seen, octetsPerSecond, answer) }
             }
         }
     }
@@ -64,15 +65,18 @@ final class Loopback: Sendable {
     }
 
     private static func serve(
-        _ connection: Int32, _ seen: Guarded<[WireRequest]>, _ answer: (WireRequest) -> String?
+        _ connection: Int32, _ seen: Guarded<[WireRequest]>, _ octetsPerSecond: Int?,
+        _ answer: (WireRequest) -> String?
     ) {
         guard let request = read(from: connection) else { return }
         seen.withLock { $0.append(request) }
         guard let text = answer(request) else { return }
         var octets = Array(text.utf8)[...]
         while !octets.isEmpty {
-            let count = octets.withUnsafeBytes { send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let piece = octetsPerSecond.map { octets.prefix(max($0 / 10, 1)) } ?? octets
+            let count = piece.withUnsafeBytes { send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
             guard count > 0 else { break }
+            if octetsPerSecond != nil { usleep(100_000) }
             octets = octets.dropFirst(count)
         }
         close(connection)
@@ -81,13 +85,14 @@ final class Loopback: Sendable {
     private static func read(from connection: Int32) -> WireRequest? {
         var octets: [UInt8] = []
         let end = Array("\r\n\r\n".utf8)
-        var headEnd: Int?
-        while headEnd == nil {
+        var head: Int?
+        while head == nil {
             guard let more = receive(connection) else { return nil }
             octets += more
-            headEnd = octets.indices.first { octets[$0...].starts(with: end) }
+            head = octets.indices.first { octets[$0...].starts(with: end) }
         }
-        let lines = String(decoding: octets[..<headEnd!], as: UTF8.self).components(separatedBy: "\r\n")
+        guard let headEnd = head else { return nil }
+        let lines = String(decoding: octets[..<headEnd], as: UTF8.self).components(separatedBy: "\r\n")
         let headers = lines.dropFirst().map { line in
             let parts = line.split(separator: ":", maxSplits: 1)
             return (
@@ -95,7 +100,7 @@ final class Loopback: Sendable {
             )
         }
         let length = headers.first { $0.name == "content-length" }.flatMap { Int($0.value) } ?? 0
-        var body = Array(octets[(headEnd! + 4)...])
+        var body = Array(octets[(headEnd + 4)...])
         if headers.contains(where: { $0.name == "expect" }) {
             let proceed = "HTTP/1.1 100 Continue\r\n\r\n"
             _ = proceed.withCString { send(connection, $0, proceed.utf8.count, Int32(MSG_NOSIGNAL)) }
@@ -118,4 +123,10 @@ final class Loopback: Sendable {
 func answer(_ status: String, _ headers: [String] = [], body: String = "") -> String {
     let lines = ["HTTP/1.1 \(status)", "Content-Length: \(body.utf8.count)", "Connection: close"] + headers
     return lines.joined(separator: "\r\n") + "\r\n\r\n" + body
+}
+
+/// A URL that a test writes down.
+func link(_ text: String) -> URL {
+    guard let url = URL(string: text) else { preconditionFailure("\(text) is no URL") }
+    return url
 }

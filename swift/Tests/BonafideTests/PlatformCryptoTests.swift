@@ -57,15 +57,17 @@ import Testing
 
     /// RFC 7515, appendix A.3.
     @Test func es256() throws {
-        let jwk = try #require(PublicKey(jwk: [
-            "kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
-            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
-        ]))
+        let jwk = try #require(
+            PublicKey(jwk: [
+                "kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+            ]))
         let input =
             "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9p"
             + "c19yb290Ijp0cnVlfQ"
-        let signature = try #require(Base64.urlDecoded(
-            "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"))
+        let signature = try #require(
+            Base64.urlDecoded(
+                "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"))
         #expect(crypto.isValid(signature: signature, of: Array(input.utf8), by: jwk))
         #expect(!crypto.isValid(signature: signature, of: Array((input + "x").utf8), by: jwk))
         #expect(!crypto.isValid(signature: Array(signature.dropLast()), of: Array(input.utf8), by: jwk))
@@ -106,15 +108,17 @@ import Testing
 
     /// RFC 7518, appendix C, with A128GCM's 16 octets of the Concat KDF's 32; the agreement is that of the curve.
     @Test func ecdh() throws {
-        let bob = try #require(PublicKey(jwk: [
-            "kty": "EC", "crv": "P-256", "x": "weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ",
-            "y": "e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck",
-        ]))
+        let bob = try #require(
+            PublicKey(jwk: [
+                "kty": "EC", "crv": "P-256", "x": "weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ",
+                "y": "e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck",
+            ]))
         let scalar = try #require(Base64.urlDecoded("0_NxaRPUMQoAJt50Gz8YiTr8gRTwyEaCumd-MToTmIo"))
-        let alice = try #require(PublicKey(jwk: [
-            "kty": "EC", "crv": "P-256", "x": "gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0",
-            "y": "SLW_xSffzlPWrHEVI30DHM_4egVwt3NQqeUD7nMFpps",
-        ]))
+        let alice = try #require(
+            PublicKey(jwk: [
+                "kty": "EC", "crv": "P-256", "x": "gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0",
+                "y": "SLW_xSffzlPWrHEVI30DHM_4egVwt3NQqeUD7nMFpps",
+            ]))
         let key = try StandInEnclave.$current.withValue(StandInEnclave()) {
             try EnclaveKeys().agreementKey(StandInEnclave.current.wrapped(alice.x963, scalar: scalar))
         }

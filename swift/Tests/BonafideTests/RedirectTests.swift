@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import Bonafide
+@testable import BonafideCore
 
 #if canImport(FoundationNetworking)
     import FoundationNetworking
@@ -9,7 +10,7 @@ import Testing
 
 @Suite struct RedirectTests {
     private func order(_ method: String = "POST") -> URLRequest {
-        var request = URLRequest(url: URL(string: "https://api.example.com/v1/orders?x=1")!)
+        var request = URLRequest(url: link("https://api.example.com/v1/orders?x=1"))
         request.httpMethod = method
         request.httpBody = Data([1])
         request.setValue("text/plain", forHTTPHeaderField: "Content-Type")

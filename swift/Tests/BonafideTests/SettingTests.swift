@@ -17,7 +17,7 @@ import Testing
         var options = Bonafide.Options()
         change(&options)
         return Setting(
-            service: URL(string: service)!, app: "shop", serviceKeys: ["a", "b"], options: options, world: nil)
+            service: link(service), app: "shop", serviceKeys: ["a", "b"], options: options, world: nil)
     }
 
     @Test func theCoreIsToldWhatTheAppSaid() throws {
@@ -52,9 +52,9 @@ import Testing
         options.identity = "TEAM123456.com.example.app"
         options.pins = "e30.e30.AAAA"
         let bonafide = Bonafide(
-            service: URL(string: "https://api.example.com/v1")!, app: "shop", serviceKeys: ["a"], options: options)
+            service: link("https://api.example.com/v1"), app: "shop", serviceKeys: ["a"], options: options)
         let refused = BonafideError.answerRefused("pins.signature_refused")
-        let request = URLRequest(url: URL(string: "https://api.example.com/a")!)
+        let request = URLRequest(url: link("https://api.example.com/a"))
         await #expect(throws: refused) { try await bonafide.prepare() }
         await #expect(throws: refused) { try await bonafide.data(for: request) }
     }
@@ -74,7 +74,7 @@ import Testing
     /// Only compiled: the lines of the quick start.
     private func quickStart(request: URLRequest, file: URL) async throws {
         let bonafide = Bonafide(
-            service: URL(string: "https://api.example.com/bonafide/v1")!, app: "shop", serviceKeys: ["k", "spare"])
+            service: link("https://api.example.com/bonafide/v1"), app: "shop", serviceKeys: ["k", "spare"])
         let (data, response) = try await bonafide.data(for: request)
         var login = request
         try await bonafide.sign(&login, proof: .hardware)

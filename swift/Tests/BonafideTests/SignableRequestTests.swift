@@ -15,12 +15,12 @@ import Testing
     private func preparation(
         cookies: HTTPCookieStorage? = nil, headers: [String: String] = [:]
     ) throws -> Preparation {
-        let origin = try Origin(of: URL(string: "https://api.example.com/bonafide/v1")!)
+        let origin = try Origin(of: link("https://api.example.com/bonafide/v1"))
         return Preparation(origins: [origin], cookies: cookies, additionalHeaders: headers, crypto: PlatformCrypto())
     }
 
     private func request(_ url: String = "https://api.example.com/orders", method: String = "POST") -> URLRequest {
-        var request = URLRequest(url: URL(string: url)!)
+        var request = URLRequest(url: link(url))
         request.httpMethod = method
         return request
     }
@@ -138,10 +138,11 @@ import Testing
 
     @Test func ownedCookiesAreSignedAndOnlyThose() throws {
         let cookies = try #require(self.cookies)
-        let url = URL(string: "https://api.example.com/")!
-        let cookie = try #require(HTTPCookie(properties: [
-            .name: "sid", .value: "1", .domain: "api.example.com", .path: "/",
-        ]))
+        let url = link("https://api.example.com/")
+        let cookie = try #require(
+            HTTPCookie(properties: [
+                .name: "sid", .value: "1", .domain: "api.example.com", .path: "/",
+            ]))
         cookies.setCookies([cookie], for: url, mainDocumentURL: nil)
         let preparation = try preparation(cookies: cookies)
         var request = request(method: "GET")
@@ -154,12 +155,51 @@ import Testing
         #expect(try sent(request, by: preparation).0.cookie == nil)
     }
 
+    /// Anybody on the way can set a cookie, and it stays when they are gone.
+    @Test func aCookieThatNoProofCoversIsLeftOut() throws {
+        let cookies = try #require(self.cookies)
+        let url = link("https://api.example.com/")
+        let hostile = ["a": "\u{e9}", "b": "1\u{7f}", "c": String(repeating: "c", count: 9000), "d\u{e9}": "1"]
+        for (name, value) in hostile.merging(["sid": "1", "empty": ""], uniquingKeysWith: { $1 }) {
+            let cookie = HTTPCookie(properties: [
+                .name: name, .value: value, .domain: "api.example.com", .path: "/",
+            ])
+            cookies.setCookies(cookie.map { [$0] } ?? [], for: url, mainDocumentURL: nil)
+        }
+        let signed = try sent(request(method: "GET"), by: try preparation(cookies: cookies)).0.cookie
+        #expect(signed.map { Set($0.components(separatedBy: "; ")) } == ["sid=1", "empty="])
+        for number in 0..<40 {
+            let cookie = try #require(
+                HTTPCookie(properties: [
+                    .name: "n\(number)", .value: String(repeating: "v", count: 300), .domain: "api.example.com",
+                    .path: "/",
+                ]))
+            cookies.setCookies([cookie], for: url, mainDocumentURL: nil)
+        }
+        let many = try sent(request(method: "GET"), by: try preparation(cookies: cookies)).0.cookie
+        #expect((7800...8192).contains(many?.utf8.count ?? 0))
+    }
+
+    @Test(arguments: ["Host", "HOST", "Transfer-Encoding", "transfer_encoding"])
+    func aHeaderThatLeadsElsewhereIsRefused(name: String) {
+        var request = request()
+        request.setValue("other.example.com", forHTTPHeaderField: name)
+        expectNotSignable(request)
+    }
+
+    @Test func anErrorNamesNoQuery() {
+        #expect(throws: BonafideError.targetNotCanonical("/a//b")) {
+            try sent(request("https://api.example.com/a//b?token=secret"))
+        }
+    }
+
     @Test func cookiesOfAnswersAreKeptWhereTheyAreWanted() throws {
         let cookies = try #require(self.cookies)
         let preparation = try preparation(cookies: cookies)
-        let url = URL(string: "https://api.example.com/login")!
-        let answer = try #require(HTTPURLResponse(
-            url: url, statusCode: 302, httpVersion: nil, headerFields: ["Set-Cookie": "sid=7; Path=/; Secure"]))
+        let url = link("https://api.example.com/login")
+        let answer = try #require(
+            HTTPURLResponse(
+                url: url, statusCode: 302, httpVersion: nil, headerFields: ["Set-Cookie": "sid=7; Path=/; Secure"]))
         var request = request("https://api.example.com/login")
         request.httpShouldHandleCookies = false
         preparation.keepCookies(of: answer, to: request)

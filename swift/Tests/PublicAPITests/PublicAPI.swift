@@ -2,6 +2,7 @@
 // No `@testable`: an app has none either.
 
 import Bonafide
+import BonafideCore
 import BonafideTestSupport
 import Foundation
 
@@ -38,6 +39,7 @@ func everyOption(_ url: URL, _ attestor: any Attestor) -> Bonafide {
     options.appGroup = "group.com.example.shop"
     options.origins = [url]
     options.cookies = HTTPCookieStorage.shared
+    options.followsRedirects = true
     options.pins = nil
     options.attestor = attestor
     options.configuration = URLSessionConfiguration.ephemeral

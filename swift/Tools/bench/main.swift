@@ -1,6 +1,7 @@
 // What a proof costs the app: medians of interleaved rounds, process CPU time, transport excluded. Prints a table, writes
 // `build/bench/swift.json`, and exits with 1 where a promise is broken.
 import Bonafide
+import BonafideCore
 import BonafideTestSupport
 import Foundation
 import Glibc

@@ -2,7 +2,7 @@
 ///
 /// The Secure Enclave signs one thing at a time and takes milliseconds for it: a hundred tasks that call it at once
 /// would hold as many threads of the pool, which has one for each core.
-final class Turnstile: Sendable {
+package final class Turnstile: Sendable {
     private struct State {
         var isTaken = false
         var queue: [(ticket: Int, promise: Promise)] = []
@@ -11,11 +11,14 @@ final class Turnstile: Sendable {
 
     private let state = Guarded(State())
 
-    /// Runs `body` alone. Nobody waits where nobody is inside. Throws `CancellationError` and what `body` throws.
-    func pass<Result>(_ body: () throws -> Result) async throws -> Result {
+    package init() {}
+
+    /// Runs `body` alone. Nobody waits where nobody is inside. Throws `CancellationError` and what `body` throws; who
+    /// is cancelled once inside is for `body` to notice.
+    package func pass<Result: Sendable>(_ body: () async throws -> Result) async throws -> Result {
         try await enter()
         defer { leave() }
-        return try body()
+        return try await body()
     }
 
     private func enter() async throws {

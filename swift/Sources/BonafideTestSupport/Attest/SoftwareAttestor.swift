@@ -34,7 +34,7 @@ public final class SoftwareAttestor: Attestor {
 
     private let maker: EvidenceMaker
     private let appleTime: @Sendable () -> Double
-    private let state = Locked(State())
+    private let state = Guarded(State())
 
     /// Makes a device without keys.
     ///

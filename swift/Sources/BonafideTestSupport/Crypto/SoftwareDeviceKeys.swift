@@ -10,7 +10,7 @@ public final class SoftwareDeviceKeys: DeviceKeys {
         var useFailure: KeyFailure?
     }
 
-    private let state = Locked(State())
+    private let state = Guarded(State())
 
     public init() {}
 

@@ -65,14 +65,14 @@ public final class SimulatedService: Transport {
     public let issuer: SessionIssuer
     private let clock: any Clock
     private let began: (wall: Double, steady: Double)
-    private let state: Locked<State>
+    private let state: Guarded<State>
 
     /// `lifetime` is that of client attestations, at most 3600 seconds; they are to be renewed after four fifths of it.
     public init(app: String, clock: any Clock, issuer: SessionIssuer = SessionIssuer(), lifetime: Int = 300) {
         self.issuer = issuer
         self.clock = clock
         began = (clock.wall(), clock.steady())
-        state = Locked(State(book: ServiceBook(app: app, issuer: issuer, lifetime: lifetime)))
+        state = Guarded(State(book: ServiceBook(app: app, issuer: issuer, lifetime: lifetime)))
     }
 
     public func send(_ message: ServiceMessage) async throws -> ServiceAnswer {

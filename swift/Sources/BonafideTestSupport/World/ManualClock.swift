@@ -31,11 +31,11 @@ public final class ManualClock: BonafideCore.Clock {
         var watchers: [Watcher] = []
     }
 
-    private let state: Locked<State>
+    private let state: Guarded<State>
 
     /// Begins at `wall`, seconds since 1970, and at `steady`, whose zero means nothing.
     public init(wall: Double = 1_764_000_000, steady: Double = 1000, sleeping: Sleeping = .advancesTime) {
-        state = Locked(State(wall: wall, steady: steady, sleeping: sleeping))
+        state = Guarded(State(wall: wall, steady: steady, sleeping: sleeping))
     }
 
     public func wall() -> Double { wallTime }

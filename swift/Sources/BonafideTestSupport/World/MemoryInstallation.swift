@@ -7,9 +7,9 @@ public final class MemoryInstallation: Installation {
         var failure: StorageFailure?
     }
 
-    private let state: Locked<State>
+    private let state: Guarded<State>
 
-    public init(_ identifier: String = "install-1") { state = Locked(State(current: identifier)) }
+    public init(_ identifier: String = "install-1") { state = Guarded(State(current: identifier)) }
 
     public func identifier() throws -> String {
         try state.withLock { state in

@@ -17,9 +17,9 @@ public final class MemoryStorage: SecureStorage {
         var afterReplace: Hook?
     }
 
-    private let state: Locked<State>
+    private let state: Guarded<State>
 
-    public init(_ record: [UInt8]? = nil) { state = Locked(State(record: record)) }
+    public init(_ record: [UInt8]? = nil) { state = Guarded(State(record: record)) }
 
     public func load() throws -> [UInt8]? {
         try state.withLock { state in

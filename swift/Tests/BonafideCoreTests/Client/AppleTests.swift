@@ -123,9 +123,11 @@ import Testing
         #expect(phone.record?.attestations.count == Limits.attestationsPerDay)
         let calls = phone.attestor.attestCalls
         let past = httpDate(phone.clock.wallTime - 300)
-        phone.service.always(.challenge, .forged { answer in
-            ServiceAnswer(head: AnswerHead(status: 200, fields: ["date": past]), body: answer.body)
-        })
+        phone.service.always(
+            .challenge,
+            .forged { answer in
+                ServiceAnswer(head: AnswerHead(status: 200, fields: ["date": past]), body: answer.body)
+            })
         phone.storage.record = phone.record.map { record in
             var record = record
             record.enrolment = .none

@@ -49,10 +49,11 @@ import Testing
                 group.addTask {
                     let task = Task {
                         try await turnstile.pass {
-                            #expect(inside.withLock { count in
-                                count += 1
-                                return count
-                            } == 1)
+                            #expect(
+                                inside.withLock { count in
+                                    count += 1
+                                    return count
+                                } == 1)
                             passed.withLock { $0 += 1 }
                             inside.withLock { $0 -= 1 }
                             if number % 3 == 0 { throw Killed() }
@@ -97,6 +98,30 @@ import Testing
         }
         await #expect(throws: CancellationError.self) { try await task.value }
         #expect(try await turnstile.pass { true })
+    }
+}
+
+@Suite struct TurnstileAcrossAnAwaitTests {
+    @Test func whoWaitsInsideKeepsTheRestOutAndWhoIsCancelledLeavesTheQueue() async throws {
+        let turnstile = Turnstile()
+        let gate = AsyncStream<Void>.makeStream()
+        let inside = Guarded(false)
+        let first = Task {
+            try await turnstile.pass {
+                inside.withLock { $0 = true }
+                for await _ in gate.stream { break }
+                inside.withLock { $0 = false }
+            }
+        }
+        while !inside.withLock({ $0 }) { await Task.yield() }
+        let second = Task { try await turnstile.pass { Issue.record("a cancelled one was let in") } }
+        let third = Task { try await turnstile.pass { inside.withLock { $0 } } }
+        for _ in 0..<100 { await Task.yield() }
+        second.cancel()
+        await #expect(throws: CancellationError.self) { try await second.value }
+        gate.continuation.yield()
+        try await first.value
+        #expect(try await third.value == false)
     }
 }
 

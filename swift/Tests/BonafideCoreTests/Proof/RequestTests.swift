@@ -30,19 +30,23 @@ import Testing
         #expect(Target(canonical: longest + "a") == nil)
     }
 
-    @Test(arguments: [
-        ("", nil, "/"), ("/", "", "/"), ("/%7euser/%c3%a4", nil, "/~user/%C3%A4"), ("/a[1]", "x=1", "/a%5B1%5D?x=1"),
-        ("/a b", nil, "/a%20b"), ("/%61", "q", "/a?q"), ("/%3F", nil, "/%3F"), ("/a?b", nil, "/a%3Fb"),
-    ] as [(String, String?, String)])
+    @Test(
+        arguments: [
+            ("", nil, "/"), ("/", "", "/"), ("/%7euser/%c3%a4", nil, "/~user/%C3%A4"),
+            ("/a[1]", "x=1", "/a%5B1%5D?x=1"),
+            ("/a b", nil, "/a%20b"), ("/%61", "q", "/a?q"), ("/%3F", nil, "/%3F"), ("/a?b", nil, "/a%3Fb"),
+        ] as [(String, String?, String)])
     func aURLIsSpeltCanonically(_ path: String, _ query: String?, _ text: String) throws {
         #expect(try Target(percentEncodedPath: path, query: query).text == text)
     }
 
-    @Test(arguments: [
-        ("/%2F", nil), ("/a%2fb", nil), ("/a;b", nil), ("/%3b", nil), ("/%5c", nil), ("/%25", nil), ("/%", nil),
-        ("/%zz", nil),
-        ("/a//b", nil), ("/.", nil), ("/%2e%2E", nil), ("/%00", nil), ("a", nil), ("/a", "b c"), ("/a", "b#"),
-    ] as [(String, String?)]) func aURLWithoutAnAdmittedSpellingIsRefused(_ path: String, _ query: String?) {
+    @Test(
+        arguments: [
+            ("/%2F", nil), ("/a%2fb", nil), ("/a;b", nil), ("/%3b", nil), ("/%5c", nil), ("/%25", nil), ("/%", nil),
+            ("/%zz", nil),
+            ("/a//b", nil), ("/.", nil), ("/%2e%2E", nil), ("/%00", nil), ("a", nil), ("/a", "b c"), ("/a", "b#"),
+        ] as [(String, String?)]) func aURLWithoutAnAdmittedSpellingIsRefused(_ path: String, _ query: String?)
+    {
         #expect(throws: BonafideError.targetNotCanonical(path)) {
             _ = try Target(percentEncodedPath: path, query: query)
         }
@@ -139,8 +143,11 @@ import Testing
     }
 
     @Test(arguments: [
-        ("0", 1), ("1", 1), ("7", 7), ("60", 60), ("61", 60), ("999999", 60), ("1000000", 1), ("-5", 1), ("1.5",
-        1), ("", 1),
+        ("0", 1), ("1", 1), ("7", 7), ("60", 60), ("61", 60), ("999999", 60), ("1000000", 1), ("-5", 1),
+        (
+            "1.5",
+            1
+        ), ("", 1),
         ("1e3", 1), ("٣", 1), ("Sun, 06 Nov 1994 08:49:37 GMT", 1), ("inf", 1), ("nan", 1), (" 5", 1),
     ]) func aWaitIsBetweenASecondAndAMinute(_ text: String, _ seconds: Double) {
         #expect(AnswerHead(status: 503, fields: ["retry-after": text]).retryAfter == seconds)
