@@ -23,7 +23,7 @@ struct FailureTests {
         phone.clock.set(by: 3600)
         let error = await #expect(throws: BonafideError.self) { try await phone.get("/api/config") }
         guard case .clockWrong(let seconds?) = error else { return #expect(error == nil) }
-        #expect(abs(seconds - 3600) < 10)
+        #expect((3000...4200).contains(seconds))  // it is about an hour, however slow the machine
         #expect(try service.reasons().allSatisfy { $0 == "proof.created_in_future" })
         // The user sets the clock, and the same pair goes on.
         phone.clock.set(by: -3600)
