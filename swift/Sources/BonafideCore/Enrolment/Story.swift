@@ -190,9 +190,12 @@ struct Story {
         }
         clock.trust(session.issuedAt)
         let shift = clock.shift
+        // Nobody signed when to renew: "at once" would be a renewal for each caller, again and again.
+        let lifetime = Double(session.expiresAt - session.issuedAt)
+        let soonest = min(Limits.soonestRenewal, lifetime / 2)
         let enrolled = Enrolment.Enrolled(
             instance: issued.instance, key: key, attestation: issued.attestation, session: session,
-            renewAt: Double(session.issuedAt) + min(issued.renewAfter, Double(session.expiresAt - session.issuedAt)),
+            renewAt: Double(session.issuedAt) + min(max(issued.renewAfter, soonest), lifetime),
             nextChallenge: issued.nextChallenge)
         try keep { record in
             record.enrolment = .enrolled(enrolled)
@@ -219,6 +222,8 @@ enum Limits {
     static let longestThrottle: Double = 3600
     /// Failures without a known reason after which another key is tried.
     static let unexplainedFailures = 8
+    /// Seconds after which an attestation may be renewed, unless it ends soon.
+    static let soonestRenewal: Double = 30
     /// No challenge is believed to last longer, in seconds.
     static let longestChallenge = 86_400
 }

@@ -120,6 +120,7 @@ import Testing
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<100 { group.addTask { try? await client.prepare() } }
         }
+        for _ in 0..<20 { try await client.prepare() }
         for _ in 0..<100 { try await client.prove() }
         for _ in 0..<200 { await Task.yield() }
         #expect(phone.service.count(.renewals) <= 2)
