@@ -54,7 +54,8 @@ actor Keeper {
             }
             let promise = Promise()
             flight = promise
-            Task {
+            // Whoever comes first may be in the background; whoever waits may be a user.
+            Task(priority: .userInitiated) {
                 let outcome: Result<Void, any Error>
                 do {
                     try await fly(need)
