@@ -1,4 +1,5 @@
 import Bonafide
+import Foundation
 import SwiftUI
 
 /// What the views show, and what the user can do.
@@ -52,6 +53,8 @@ final class ShopModel: ObservableObject {
             message = nil
             try await work()
         } catch is CancellationError {
+            return
+        } catch URLError.cancelled {
             return
         } catch ShopError.notLoggedIn {
             token = nil

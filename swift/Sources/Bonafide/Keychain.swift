@@ -5,8 +5,8 @@ import Security
 
 /// The record in the Keychain: on this device alone, readable from the first unlock after a restart on.
 ///
-/// All Keychain code of the SDK is in this file. Calls go to another process and block: never from the main thread.
-public struct Keychain: SecureStorage {
+/// Not called `Keychain`, since many apps have a type of that name. All Keychain code of the SDK is in this file. Calls go to another process and block: never from the main thread.
+public struct KeychainStorage: SecureStorage {
     private let service: String
     private let account: String
     private let accessGroup: String?
@@ -80,7 +80,7 @@ public struct Keychain: SecureStorage {
     }
 }
 
-extension Keychain {
+extension KeychainStorage {
     /// The prefix of this app's App ID, which is its team id for all apps but those from before 2011.
     ///
     /// No API tells it; but each item's access group begins with it, so one item is put there to look at, and stays.

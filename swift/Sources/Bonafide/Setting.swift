@@ -37,9 +37,11 @@ struct Setting: Sendable {
             if let attestor = options.attestor { world.attestor = attestor }
             return world
         }
+        // One spelling, or an app and its extension that differ in a slash would have a record each.
+        let address = (try? serviceText()) ?? service.absoluteString
         return World(
             attestor: options.attestor ?? AppAttest(), crypto: PlatformCrypto(), keys: EnclaveKeys(),
-            storage: Keychain(service: service.absoluteString, app: app, accessGroup: options.accessGroup),
+            storage: KeychainStorage(service: address, app: app, accessGroup: options.accessGroup),
             installation: role == .app ? InstallationMarker(appGroup: options.appGroup) : nil,
             transport: URLSessionTransport(courier: courier), clock: SystemClock())
     }
@@ -70,7 +72,7 @@ struct Setting: Sendable {
     private func identity() throws -> String {
         if let identity = options.identity { return identity }
         do {
-            if let bundle = Bundle.main.bundleIdentifier, let prefix = try Keychain.appIDPrefix() {
+            if let bundle = Bundle.main.bundleIdentifier, let prefix = try KeychainStorage.appIDPrefix() {
                 return "\(prefix).\(bundle)"
             }
         } catch StorageFailure.unavailable {

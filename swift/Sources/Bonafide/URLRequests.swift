@@ -9,7 +9,8 @@ public import Foundation
 ///
 /// What a refusal asks for is done within bounds, and then the last answer is returned, whatever its status. A redirect
 /// is returned as it is, but for those that `Options.followsRedirects` lets follow. Throws `BonafideError` and
-/// `URLError`. Cancelling the task cancels the transfer.
+/// `URLError`. Cancelling the task cancels the transfer, and throws `URLError.cancelled`, or `CancellationError` before
+/// anything is sent.
 extension Bonafide {
     /// Sends a request and returns the answer.
     public func data(

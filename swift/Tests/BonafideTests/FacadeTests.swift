@@ -45,7 +45,7 @@ import Testing
         options.followsRedirects = followsRedirects
         let world = World(
             attestor: AppAttest(), crypto: PlatformCrypto(), keys: EnclaveKeys(),
-            storage: Keychain(service: "s", app: "shop"), installation: InstallationMarker(directory: directory),
+            storage: KeychainStorage(service: "s", app: "shop"), installation: InstallationMarker(directory: directory),
             transport: service, clock: SystemClock())
         let bonafide = Bonafide(
             service: api.url("/bonafide/v1"), app: "shop", serviceKeys: [service.issuer.thumbprint],

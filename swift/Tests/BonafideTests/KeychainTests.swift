@@ -14,7 +14,7 @@ import Testing
         try StandInKeychain.$current.withValue(keychain) { try work(keychain) }
     }
 
-    private let storage = Keychain(service: "https://api.example.com/bonafide/v1", app: "shop")
+    private let storage = KeychainStorage(service: "https://api.example.com/bonafide/v1", app: "shop")
 
     @Test func nothingIsThereUntilSomethingIsPutThere() throws {
         try isolated { _ throws in
@@ -66,7 +66,7 @@ import Testing
             #expect(throws: StorageFailure.unavailable) { try storage.load() }
             #expect(throws: StorageFailure.unavailable) { try storage.replace(nil, with: [2]) }
             #expect(throws: StorageFailure.unavailable) { try storage.replace([1], with: [2]) }
-            #expect(throws: StorageFailure.unavailable) { try Keychain.appIDPrefix() }
+            #expect(throws: StorageFailure.unavailable) { try KeychainStorage.appIDPrefix() }
             keychain.setLocked(false)
             #expect(try storage.load() == [1])
         }
@@ -99,30 +99,30 @@ import Testing
     @Test func anExtensionOfTheSameGroupSeesTheRecordAndOthersDoNot() throws {
         let keychain = StandInKeychain(accessGroups: ["TEAM123456.com.example.app", group])
         try isolated(keychain) { keychain throws in
-            let shared = Keychain(service: "s", app: "shop", accessGroup: group)
+            let shared = KeychainStorage(service: "s", app: "shop", accessGroup: group)
             _ = try shared.replace(nil, with: [1])
             #expect(keychain.contents.first?[kSecAttrAccessGroup] as? String == group)
-            #expect(try Keychain(service: "s", app: "shop", accessGroup: group).load() == [1])
-            #expect(try Keychain(service: "s", app: "other", accessGroup: group).load() == nil)
-            #expect(try Keychain(service: "t", app: "shop", accessGroup: group).load() == nil)
+            #expect(try KeychainStorage(service: "s", app: "shop", accessGroup: group).load() == [1])
+            #expect(try KeychainStorage(service: "s", app: "other", accessGroup: group).load() == nil)
+            #expect(try KeychainStorage(service: "t", app: "shop", accessGroup: group).load() == nil)
         }
     }
 
     @Test func aGroupWithoutEntitlementFails() throws {
         try isolated { _ throws in
-            let foreign = Keychain(service: "s", app: "shop", accessGroup: "OTHER12345.group")
+            let foreign = KeychainStorage(service: "s", app: "shop", accessGroup: "OTHER12345.group")
             #expect(throws: StorageFailure.failed(-34018)) { try foreign.load() }
         }
     }
 
     @Test func theAppIDPrefixIsReadFromAnItemsGroupAgainAndAgain() throws {
         try isolated { keychain throws in
-            #expect(try Keychain.appIDPrefix() == "TEAM123456")
-            #expect(try Keychain.appIDPrefix() == "TEAM123456")
+            #expect(try KeychainStorage.appIDPrefix() == "TEAM123456")
+            #expect(try KeychainStorage.appIDPrefix() == "TEAM123456")
             #expect(keychain.contents.count == 1)
         }
         try isolated(StandInKeychain(accessGroups: ["group.com.example"])) { _ throws in
-            #expect(try Keychain.appIDPrefix() == nil)
+            #expect(try KeychainStorage.appIDPrefix() == nil)
         }
     }
 }

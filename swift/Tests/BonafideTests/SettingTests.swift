@@ -33,6 +33,19 @@ import Testing
         }
     }
 
+    /// An app and its extension may spell the service differently, and share one record.
+    @Test func oneServiceHasOneRecordHoweverItIsSpelt() throws {
+        try StandInKeychain.$current.withValue(StandInKeychain()) {
+            let courier = URLCourier(configuration: .ephemeral, pins: PinBoard(nil, clock: SystemClock()))
+            let app = setting("https://API.example.com:443/bonafide/v1/").world(courier: courier).storage
+            let appExtension = setting("https://api.example.com/bonafide/v1").world(courier: courier).storage
+            let isStored = try app.replace(nil, with: [7])
+            let found = try appExtension.load()
+            #expect(isStored)
+            #expect(found == [7])
+        }
+    }
+
     @Test func withoutAnAppIDNothingIsMade() {
         StandInKeychain.$current.withValue(StandInKeychain()) {
             #expect(throws: BonafideError.requestNotSignable("no App ID is known: set Options.identity")) {
