@@ -50,7 +50,7 @@ public struct EnclaveKeys: DeviceKeys {
     }
 
     enum Phase {
-        case load, use
+        case load, sign, use
     }
 
     fileprivate static func attempt<Answer>(_ phase: Phase, _ work: () throws -> Answer) throws -> Answer {
@@ -62,19 +62,45 @@ public struct EnclaveKeys: DeviceKeys {
     }
 
     /// A key that is called lost is replaced, and with it the instance; so only what says plainly that this enclave
-    /// cannot read the stored form counts as that, and only when it is read.
+    /// cannot read the stored form, or cannot sign by it, counts as that.
     static func failure(of error: any Error, in phase: Phase) -> KeyFailure {
-        guard phase == .load else { return .unavailable }
         switch error {
-        case CryptoKitError.incorrectKeySize, CryptoKitError.incorrectParameterSize: return .lost
+        case CryptoKitError.incorrectKeySize, CryptoKitError.incorrectParameterSize:
+            return phase == .load ? .lost : .unavailable
         case is CryptoKitError: return .unavailable
         default: break
         }
         let report = error as NSError
-        // CryptoTokenKit's corruptedData (-3) and objectNotFound (-6). A locked device answers -3 as well, but with
-        // the key store's own error under it.
-        guard report.domain == "CryptoTokenKit", report.code == -3 || report.code == -6 else { return .unavailable }
-        return report.userInfo[NSUnderlyingErrorKey] == nil ? .lost : .unavailable
+        // CryptoTokenKit's corruptedData (-3) and objectNotFound (-6), or Security's words for the same.
+        let isPlain =
+            switch report.domain {
+            case "CryptoTokenKit": report.code == -3 || report.code == -6
+            case NSOSStatusErrorDomain:
+                phase == .load && [errSecDecode, errSecParam].map(Int.init).contains(report.code)
+            default: false
+            }
+        guard isPlain else { return .unavailable }
+        switch phase {
+        // A locked device answers -3 as well, with the key store's own error in it.
+        case .load: return saysKeyStore(report) ? .unavailable : .lost
+        // An enclave that was erased says the same with another of the key store's errors.
+        case .sign: return isNotPermitted(report) ? .unavailable : .lost
+        case .use: return .unavailable
+        }
+    }
+
+    private static let keyStore = "AKSError"
+    /// kIOReturnNotPermitted: the key store's answer while the device is locked.
+    private static let notPermitted = -536_870_174
+
+    private static func saysKeyStore(_ report: NSError) -> Bool {
+        report.userInfo[NSUnderlyingErrorKey] != nil || report.userInfo[keyStore] != nil
+    }
+
+    private static func isNotPermitted(_ report: NSError) -> Bool {
+        [notPermitted, Int(errSecInteractionNotAllowed)].contains(report.code)
+            || report.userInfo[keyStore] as? Int == notPermitted
+            || (report.userInfo[NSUnderlyingErrorKey] as? NSError).map(isNotPermitted) == true
     }
 }
 
@@ -93,7 +119,7 @@ private final class EnclaveSigningKey: SigningKey, @unchecked Sendable {
     }
 
     func signature(of octets: [UInt8]) throws -> [UInt8] {
-        try EnclaveKeys.attempt(.use) { [UInt8](try key.signature(for: octets).rawRepresentation) }
+        try EnclaveKeys.attempt(.sign) { [UInt8](try key.signature(for: octets).rawRepresentation) }
     }
 }
 

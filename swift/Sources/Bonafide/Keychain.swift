@@ -5,7 +5,8 @@ import Security
 
 /// The record in the Keychain: on this device alone, readable from the first unlock after a restart on.
 ///
-/// Not called `Keychain`, since many apps have a type of that name. All Keychain code of the SDK is in this file. Calls go to another process and block: never from the main thread.
+/// Not called `Keychain`, since many apps have a type of that name. All Keychain code of the SDK is in this file. Calls
+/// go to another process and block: never from the main thread.
 public struct KeychainStorage: SecureStorage {
     private let service: String
     private let account: String

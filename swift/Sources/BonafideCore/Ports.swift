@@ -104,7 +104,8 @@ public protocol DeviceKeys: Sendable {
 public enum KeyFailure: Error, Hashable, Sendable {
     /// Not now: the device is locked, or the enclave is busy. The key is still there.
     case unavailable
-    /// The enclave does not know the stored form (any more).
+    /// The enclave does not know the stored form (any more). Whoever signs may say so too; it counts only where the
+    /// record came from an earlier install.
     case lost
 }
 

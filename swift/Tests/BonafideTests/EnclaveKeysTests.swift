@@ -45,17 +45,25 @@ import Testing
         }
     }
 
-    private static func token(_ code: Int, domain: String = "CryptoTokenKit", under: NSError? = nil) -> NSError {
-        NSError(domain: domain, code: code, userInfo: under.map { [NSUnderlyingErrorKey: $0] } ?? [:])
+    private static func token(
+        _ code: Int, domain: String = "CryptoTokenKit", under: NSError? = nil, keyStore: Int? = nil
+    ) -> NSError {
+        var more: [String: Any] = [:]
+        more[NSUnderlyingErrorKey] = under
+        more["AKSError"] = keyStore
+        return NSError(domain: domain, code: code, userInfo: more)
     }
 
     @Test func onlyAPlainWordMeansLost() {
         let locked = Self.token(-536_870_174, domain: "AKSError")
         let lost: [any Error] = [
             Self.token(-3), Self.token(-6), CryptoKitError.incorrectParameterSize, CryptoKitError.incorrectKeySize,
+            Self.token(-26275, domain: NSOSStatusErrorDomain), Self.token(-50, domain: NSOSStatusErrorDomain),
         ]
         let unclear: [any Error] = [
-            Self.token(-3, under: locked), Self.token(-2), Self.token(-3, domain: NSCocoaErrorDomain),
+            Self.token(-3, under: locked), Self.token(-3, keyStore: -536_870_174), Self.token(-2),
+            Self.token(-25308, domain: NSOSStatusErrorDomain, keyStore: -536_870_174),
+            Self.token(-3, domain: NSCocoaErrorDomain),
             CryptoKitError.authenticationFailure, CryptoKitError.underlyingCoreCryptoError(error: -7),
             CancellationError(),
         ]
@@ -66,8 +74,24 @@ import Testing
         for error in unclear { #expect(EnclaveKeys.failure(of: error, in: .load) == .unavailable) }
     }
 
+    @Test func whoSignsSaysWhetherTheKeyIsGoneOrTheDeviceLocked() {
+        let policy = -536_362_999
+        let locked = Self.token(-536_870_174, domain: "AKSError")
+        for error in [Self.token(-3), Self.token(-3, keyStore: policy), Self.token(-3, under: Self.token(policy))] {
+            #expect(EnclaveKeys.failure(of: error, in: .sign) == .lost)
+        }
+        let unavailable = [
+            Self.token(-3, keyStore: -536_870_174), Self.token(-3, under: locked),
+            Self.token(-3, under: Self.token(-3, under: locked)), Self.token(-2),
+            Self.token(-25308, domain: NSOSStatusErrorDomain), Self.token(-50, domain: NSOSStatusErrorDomain),
+        ]
+        for error in unavailable { #expect(EnclaveKeys.failure(of: error, in: .sign) == .unavailable) }
+    }
+
     @Test func aKeyThatCannotBeUsedNowIsStillThere() throws {
-        let failing = StandInEnclave { $0 == .use ? NSError(domain: "CryptoTokenKit", code: -3) : nil }
+        let failing = StandInEnclave {
+            $0 == .use ? Self.token(-25308, domain: NSOSStatusErrorDomain, keyStore: -536_870_174) : nil
+        }
         try StandInEnclave.$current.withValue(failing) {
             let key = try keys.makeSigningKey()
             #expect(throws: KeyFailure.unavailable) { try key.signature(of: [1]) }

@@ -29,7 +29,7 @@ struct Ledger {
         let installation = try mapped { try world.installation?.identifier() }
         if let record = stored.flatMap(Record.init) {
             let isFresh = installation != nil && record.installation != installation
-            if let keys = try restored(record, world) {
+            if let keys = try restored(record, world, isFresh: isFresh) {
                 var ledger = Ledger(record: record, keys: keys, storage: world.storage, stored: stored)
                 if isFresh {
                     try ledger.change { record in
@@ -64,10 +64,14 @@ struct Ledger {
         stored = octets
     }
 
-    private static func restored(_ record: Record, _ world: World) throws -> Keys? {
+    private static func restored(_ record: Record, _ world: World, isFresh: Bool) throws -> Keys? {
         do {
-            return try keys(
+            let keys = try keys(
                 world.keys.signingKey(record.signingKey), world.keys.agreementKey(record.agreementKey), world.crypto)
+            // A backup brings the record back to the device that made it, also after its enclave was erased: the stored
+            // form may then be read, and sign nothing ever again. No message is empty, so this signs none.
+            if isFresh { _ = try keys.sign.signature(of: []) }
+            return keys
         } catch KeyFailure.lost {
             return nil  // another device's, or an enclave that was erased: what they signed for is gone with them
         } catch is KeyFailure {
