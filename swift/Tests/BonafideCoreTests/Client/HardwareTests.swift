@@ -19,7 +19,7 @@ import Testing
         await until { slow.isSigning }
         let second = Task.detached { try await client.prove(.hardware) }
         let third = Task.detached { try await client.prove(.hardware) }
-        for _ in 0..<500 { await Task.yield() }
+        for _ in 0..<50 { await Task.yield() }
         third.cancel()
         await #expect(throws: CancellationError.self) { try await third.value }
         #expect(slow.signatures == 1)  // the others wait in the queue, and hold no thread
@@ -98,7 +98,7 @@ private final class SlowKeys: DeviceKeys {
             state.isSigning = true
             state.signatures += 1
         }
-        for _ in 0..<10_000 where state.withLock({ $0.isHeld }) { usleep(1000) }
+        for _ in 0..<60_000 where state.withLock({ $0.isHeld }) { usleep(1000) }
         state.withLock { $0.isSigning = false }
     }
 
