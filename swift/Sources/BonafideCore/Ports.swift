@@ -67,6 +67,11 @@ public protocol Crypto: Sendable {
     func random(_ count: Int) -> [UInt8]
 }
 
+extension Crypto {
+    /// A number from 0 up to and without 1, for waits that not all devices are to make alike.
+    func fraction() -> Double { random(4).reduce(0) { ($0 + Double($1)) / 256 } }
+}
+
 /// A running SHA-256.
 public protocol SHA256State {
     mutating func update(_ octets: [UInt8])

@@ -33,7 +33,7 @@ struct Courier: Sendable {
             seen[action, default: 0] += 1
             switch action {
             case .backOff:
-                let wait = answer.head.retryAfter * Double.random(in: 1...1.2)
+                let wait = answer.head.retryAfter * (1 + world.crypto.fraction() / 5)
                 guard seen[action, default: 0] <= Self.maxWaits, wait <= patience else {
                     throw BonafideError.busy(retryAfter: wait)
                 }

@@ -109,15 +109,18 @@ struct Ledger {
 extension Ledger {
     /// How long a right to talk to the service lasts that nobody extends.
     static let leaseSeconds: Double = 60
+    /// Likewise for an extension, which only renews, and is often ended with work in hand: the app waits for it.
+    static let extensionLeaseSeconds: Double = 20
 
     /// Who talks to the service.
     struct Holder: Sendable {
         let name: String
         /// `Configuration.run`.
         let run: String?
+        let role: Configuration.Role
 
         func lease(from now: Double) -> Record.Lease {
-            .init(holder: name, run: run, until: now + Ledger.leaseSeconds)
+            .init(holder: name, run: run, until: now + (role == .app ? leaseSeconds : extensionLeaseSeconds))
         }
     }
 

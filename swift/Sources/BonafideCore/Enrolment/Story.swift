@@ -132,7 +132,7 @@ struct Story {
     private mutating func postpone(dropsKey: Bool = false) throws -> Double {
         let doublings = min(max(ledger.record.throttlings, 0), 16)
         let longest = min(Limits.shortestThrottle * Double(1 << doublings), Limits.longestThrottle)
-        let wait = longest * Double.random(in: 0.5...1)
+        let wait = longest * (0.5 + world.crypto.fraction() / 2)
         let until = clock.now() + wait
         try keep { record in
             record.notBefore = until

@@ -160,6 +160,22 @@ import Testing
         #expect(phone.clock.steadyTime - began == Ledger.leaseSeconds)
     }
 
+    @Test func aKilledExtensionDelaysTheAppByLess() async throws {
+        try await phone.enrolled().prepare()
+        phone.clock.advance(290)  // past the time to renew, and not yet past the end
+        let written = phone.storage.replacements
+        phone.storage.afterReplace = { if $0 == written + 1 { throw Killed() } }
+        let killed = phone.start { configuration, world in
+            configuration.role = .appExtension
+            world.installation = nil
+        }
+        await #expect(throws: Killed.self) { try await killed.prepare() }
+        phone.storage.afterReplace = nil
+        let began = phone.clock.steadyTime
+        try await phone.start { configuration, _ in configuration.run = "2" }.prepare()
+        #expect(phone.clock.steadyTime - began == Ledger.extensionLeaseSeconds)
+    }
+
     @Test func aLeaseThatIsAlwaysExtendedIsGivenUpOn() async throws {
         try await phone.enrolled().prepare()
         phone.clock.advance(301)
