@@ -13,6 +13,10 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = [], resources
         swiftSettings: settings)
 }
 
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: "swift/Tests/\(name)", swiftSettings: settings)
+}
+
 // On Apple's platforms CryptoKit, DeviceCheck and Security are the system's. On Linux, where the SDK is type-checked
 // and tested, stand-ins of the same names take their place: they are no products, and nothing that ships has them.
 #if os(Linux)
@@ -20,10 +24,6 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = [], resources
     let libcrypto: [Target.Dependency] = ["CLibcrypto"]
     func standIn(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
         .target(name: name, dependencies: dependencies, path: "swift/StandIns/\(name)", swiftSettings: settings)
-    }
-    func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-        .testTarget(
-            name: name, dependencies: dependencies, path: "swift/Tests/\(name)", swiftSettings: settings)
     }
     func tool(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
         .executableTarget(
@@ -36,7 +36,6 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = [], resources
         standIn("CryptoKit", libcrypto),
         standIn("DeviceCheck"),
         standIn("Security"),
-        tests("BonafideCoreTests", ["BonafideCore", "BonafideTestSupport"]),
         tests("BonafideTests", ["Bonafide", "BonafideCore", "BonafideTestSupport"] + apple),
         tests("BonafideServiceTests", ["Bonafide", "BonafideCore", "BonafideTestSupport", "ShopSample"]),
         // The sample app's half that is free of SwiftUI, so that what people copy from compiles.
@@ -44,7 +43,6 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = [], resources
             name: "ShopSample", dependencies: ["Bonafide"], path: "examples/ios_shop",
             exclude: ["README.md", "LoginView.swift", "ShopApp.swift", "ShopModel.swift", "ShopView.swift"],
             swiftSettings: settings),
-        tests("PublicAPITests", ["Bonafide", "BonafideCore", "BonafideTestSupport"]),
         tool("core-alone", ["BonafideCore"]),
         tool("vector-writer", ["BonafideCore", "BonafideTestSupport"]),
         tool("bench", ["Bonafide", "BonafideCore", "BonafideTestSupport"]),
@@ -67,6 +65,8 @@ let package = Package(
         library("BonafideCore"),
         library("Bonafide", ["BonafideCore"] + apple, resources: [.process("PrivacyInfo.xcprivacy")]),
         library("BonafideTestSupport", ["BonafideCore"] + libcrypto),
+        tests("BonafideCoreTests", ["BonafideCore", "BonafideTestSupport"]),
+        tests("PublicAPITests", ["Bonafide", "BonafideCore", "BonafideTestSupport"]),
     ] + onLinux,
     swiftLanguageModes: [.v6]
 )
