@@ -2,8 +2,8 @@
 
     python tools/swift_core.py [BUILD_DIRECTORY]
 
-The first half reads sources; the second reads the dynamic section and the symbols of the built `core-alone`, with
-binutils, and is left out, with a line that says so, where that was not built.
+Without a directory it reads sources only; with one it also reads, with binutils, the dynamic section and the symbols of
+the `core-alone` that was built there.
 """
 
 from __future__ import annotations
@@ -84,11 +84,9 @@ def _run(*command: str) -> str:
 def main(arguments: list[str]) -> int:
     """Print every offence; return 1 where there is one."""
     offences = imports()
-    program = Path(arguments[0]) / "core-alone" if arguments else None
-    if program is None or not program.exists():
-        print("core-alone is not built here: what the core links was not looked at.")
-    else:
-        offences += linkage(program)
+    if arguments:
+        program = Path(arguments[0]) / "core-alone"
+        offences += linkage(program) if program.exists() else [f"{program} is not built"]
     for offence in offences:
         print(offence, file=sys.stderr)
     return 1 if offences else 0

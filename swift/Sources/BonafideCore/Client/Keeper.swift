@@ -34,7 +34,8 @@ actor Keeper {
         self.clock = clock
         self.turnstile = turnstile
         self.live = live
-        holder = .init(name: Base64.urlEncoded(world.crypto.random(16)), run: configuration.run, role: configuration.role)
+        holder = .init(
+            name: Base64.urlEncoded(world.crypto.random(16)), run: configuration.run, role: configuration.role)
     }
 
     /// Returns when `need` is met. Throws `BonafideError`, `CancellationError` and, to who needs an enrolment,
