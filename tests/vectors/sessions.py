@@ -144,7 +144,7 @@ def _session(name: str, comment: str, expect: str = ACCEPT, **how: Any) -> Vecto
     named = how.get("named", signer)
     header = {"alg": "ES256", "typ": TYPE, "jwk": jwk.from_public(named.public_key()), **how.get("inside", {})}
     claims = how.get("claims", _claims())
-    signed = sign_es256(header, json.dump(claims), signer).encode()
+    signed = how.get("edit_inside", str)(sign_es256(header, json.dump(claims), signer)).encode()
     recipient = how.get("recipient", AGREE).public_key()
     outside = how.get("outside", {"cty": "JWT"})
     sealed = jwe.encrypt(how.get("plain", signed), recipient=recipient, header=outside, ephemeral=EPHEMERAL, iv=IV)
@@ -202,6 +202,7 @@ def _sessions() -> Iterator[Vector]:
     yield _session("cty_other", "Another cty", "header_refused", outside={"cty": "JWE"})
     yield _session("typ_other", "Another typ inside", "header_refused", inside={"typ": "JWT"})
     yield _session("kid", "A kid inside", "header_refused", inside={"kid": "x"})
+    yield from _other_headers()
     for name, change in (
         ("app_other", {"app": "other"}),
         ("instance_other", {"inst": "aW5zdGFuY2UtMDAwMDAwMg"}),
@@ -223,6 +224,30 @@ def _sessions() -> Iterator[Vector]:
     issued = int(NOW.timestamp())
     yield _session("lifetime_none", "Ends as it begins", "lifetime_refused", claims=_claims(exp=issued))
     yield _session("lifetime_long", "One second over", "lifetime_refused", claims=_claims(exp=issued + 3601))
+
+
+def _other_headers() -> Iterator[Vector]:
+    yield _session("kid_outside", "A kid outside", "header_refused", outside={"cty": "JWT", "kid": "x"})
+    for name, change in (("alg_other", {"alg": "ECDH-ES+A256KW"}), ("enc_other", {"enc": "A128GCM"})):
+        yield _session(name, "Another algorithm outside", "header_refused", edit=_edit_header(change))
+    edit_inside = _edit_header({"alg": "none"})
+    yield _session("alg_inside_other", "No algorithm inside", "header_refused", edit_inside=edit_inside)
+    ephemeral, ours = (jwk.from_public(key.public_key()) for key in (EPHEMERAL, SERVICE))
+    for name, other in (("kty_other", {"kty": "OKP"}), ("crv_other", {"crv": "P-384"})):
+        comment = "No key on P-256, by its own word"
+        yield _session(name, f"{comment}: outside", "malformed", edit=_edit_header({"epk": ephemeral | other}))
+        yield _session(f"{name}_inside", f"{comment}: inside", "malformed", inside={"jwk": ours | other})
+
+
+def _edit_header(change: Mapping[str, object]) -> Any:
+    """Return what says something else in the header of a token, which nothing then covers."""
+
+    def edit(token: str) -> str:
+        header, _, rest = token.partition(".")
+        members = json.parse_object(base64url.decode(header)) | dict(change)
+        return f"{base64url.encode(json.dump(members))}.{rest}"
+
+    return edit
 
 
 def _edit_part(index: int) -> Any:

@@ -5,6 +5,7 @@
 final class TrustedClock: Sendable {
     static let maxShift: Double = 300
 
+    /// An anchor outweighs the rest, which may then be whatever somebody wrote.
     private struct State {
         /// What an earlier start learnt from a session: a second place around which a `Date` may be believed.
         var remembered: Double
@@ -41,7 +42,7 @@ final class TrustedClock: Sendable {
     /// Takes what an earlier start learnt, unless this one knows better.
     func remember(_ shift: Double) {
         state.withLock { state in
-            guard state.anchor == nil, shift.isFinite, state.remembered != shift else { return }
+            guard shift.isFinite, state.remembered != shift else { return }
             state.remembered = shift
             state.shift = shift
         }
@@ -52,7 +53,6 @@ final class TrustedClock: Sendable {
         guard let told = date.flatMap(HTTPDate.seconds) else { return }
         let wall = clock.wall()
         state.withLock { state in
-            guard state.anchor == nil else { return }
             let shift = told - wall
             let centre = abs(shift) <= abs(shift - state.remembered) ? 0 : state.remembered
             state.shift = min(max(shift, centre - Self.maxShift), centre + Self.maxShift)

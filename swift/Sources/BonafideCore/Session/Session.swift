@@ -47,7 +47,6 @@ extension Session {
         _ token: String, key: any AgreementKey, expecting expected: SessionExpectation, crypto: some Crypto
     ) throws -> Session {
         let sealed = try SealedToken.open(token, key: key, crypto: crypto, maxOctets: maxOctets)
-        guard sealed.allSatisfy({ $0 < 0x80 }) else { throw SessionRefused.malformed }
         let payload = try PinnedSignature.verify(
             String(decoding: sealed, as: UTF8.self), type: type, pins: expected.pins, crypto: crypto,
             maxOctets: maxOctets)
