@@ -12,9 +12,6 @@ struct Origin: Hashable, Sendable {
     init(of url: URL) throws { try self.init(of: URLText(url)) }
 
     init(of text: URLText) throws {
-        guard !text.authority.utf8.contains(UInt8(ascii: "@")) else {
-            throw BonafideError.requestNotSignable("the URL carries a user or a password")
-        }
         let authority = text.authority.lowercased()
         var host = authority[...]
         var port: Int?
@@ -30,7 +27,7 @@ struct Origin: Hashable, Sendable {
             port = Int(digits)
         }
         guard !host.isEmpty, host.utf8.allSatisfy(Self.isHost) else {
-            throw BonafideError.requestNotSignable("the host")
+            throw BonafideError.requestNotSignable("the host, or a user or a password before it")
         }
         let standard = text.scheme == "https" ? 443 : 80
         scheme = text.scheme

@@ -78,9 +78,6 @@ struct SignableRequest: Sendable {
             request.setValue(value, forHTTPHeaderField: name)
         }
         try Self.refuseUncovered(request)
-        for name in Self.proofFields where request.value(forHTTPHeaderField: name) != nil {
-            request.setValue(nil, forHTTPHeaderField: name)
-        }
         let digest = try Self.digest(of: request, file: file, crypto: preparation.crypto)
         if request.httpBody != nil || file != nil, request.value(forHTTPHeaderField: "Content-Type") == nil {
             // URLSession would call it a form, after the signature was made.
@@ -97,17 +94,12 @@ struct SignableRequest: Sendable {
         self.request = request
     }
 
-    /// The request with its proof.
+    /// The request with its proof, which takes the place of an earlier one field by field.
     func proven(by fields: ProofFields) -> URLRequest {
         var request = request
         for field in fields.all { request.setValue(field.value, forHTTPHeaderField: field.name) }
         return request
     }
-
-    /// What a proof brings; of an earlier one nothing stays.
-    private static let proofFields = [
-        "OAuth-Client-Attestation", "Content-Digest", "Signature-Input", "Signature",
-    ]
 
     /// Fields that change what a request means without being covered; most the service refuses too (PROTOCOL
     /// section 4). A `Host` beside the URL's would send a proof for one origin to another.
