@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 /// A service whose client attestations live for half a minute, so that they really end.
-@Suite(.serialized, .enabled(if: RunningService.isPossible, "make setup makes the Python that the service runs in"))
+@Suite(.enabled(if: RunningService.isPossible, "make setup makes the Python that the service runs in"))
 struct LifetimeTests {
     @Test func attestationsEndAndAreRenewed() async throws {
         let service = try RunningService("--lifetime", "30", "--reattest-after", "20")
@@ -20,6 +20,27 @@ struct LifetimeTests {
         try await beside
         try await healsInFlight(slow)
         try await renewsOnceForAll(thousand)
+    }
+
+    @Test func aLostRenewalIsSentAgainAndAnExtensionRenewsBySign() async throws {
+        let service = try RunningService("--lifetime", "30")
+        let killed = Phone(service)
+        let host = Phone(service)
+        for phone in [killed, host] { #expect(try await phone.get("/api/config").status == 200) }
+        try await Task.sleep(nanoseconds: 28_000_000_000)
+        killed.network.expect(.answersAreLost, "renewals")
+        await #expect(throws: BonafideError.self) { try await killed.get("/api/config") }
+        let again = killed.startedAgain()
+        #expect(try await again.get("/api/config").status == 200)
+        #expect(again.network.sent == ["renewals"])  // the very pair, which the service answers a second time
+        let beside = host.startedAgain { $0.role = .appExtension }
+        #expect(try await beside.get("/api/config").status == 200)
+        #expect(beside.network.sent == ["renewals"])
+        for phone in [killed, host] {
+            #expect(phone.attestor.attestCalls == 1)
+            #expect(phone.attestor.assertCalls == 0)
+        }
+        #expect(try service.reasons() == [])
     }
 
     /// Past four fifths of its life, a request is served with the old attestation, and the next one with the new.

@@ -6,19 +6,10 @@ extension Story {
     mutating func renew() async throws {
         var withAssertion = false
         for _ in 0..<Self.maxRenewals {
-            guard case .enrolled(var enrolled) = ledger.record.enrolment else { return try await enrol() }
-            var challengeIsNew = false
-            if enrolled.renewal == nil {
-                let challenge: String
-                (challenge, challengeIsNew) = try await renewalChallenge(enrolled)
-                guard let renewal = try await begin(enrolled, challenge, withAssertion) else {
-                    return try await keyIsGone()
-                }
-                enrolled.renewal = renewal
-                let begun = enrolled
-                try keep { $0.enrolment = .enrolled(begun) }
+            guard case .enrolled(let enrolled) = ledger.record.enrolment else { return try await enrol() }
+            guard let (renewal, challengeIsNew) = try await pending(enrolled, withAssertion) else {
+                return try await keyIsGone()
             }
-            guard let renewal = enrolled.renewal else { return }
             let answer = try await courier.post(
                 "/instances/\(enrolled.instance)/renewals",
                 ClientData.body(renewal.clientData, evidence: renewal.evidence))
@@ -26,26 +17,42 @@ extension Story {
                 return try adopt(answer, challenge: renewal.challenge, key: enrolled.key)
             }
             // A refusal is final for this pair; what the network ate is sent again as it was.
-            enrolled.renewal = nil
-            let refused = enrolled
-            let usedUp = challengeIsNew ? "" : refused.nextChallenge
-            try keep { $0.enrolment = .enrolled(refused.without(challenge: usedUp)) }
+            let rest = enrolled.withoutRenewal(nextChallenge: challengeIsNew ? enrolled.nextChallenge : "")
+            try keep { $0.enrolment = .enrolled(rest) }
             switch answer.head.action {
             case .retryWithChallenge:
                 if challengeIsNew, withAssertion || enrolled.key == nil { throw courier.refusal(answer.head) }
                 if challengeIsNew, configuration.role == .appExtension { throw BonafideError.appMustRun }
                 withAssertion = challengeIsNew
-            case .enrolAgain:
-                guard configuration.role == .app else { throw BonafideError.appMustRun }
-                do {
-                    return try await enrolAgain()
-                } catch is EnrolAgainUsedUp {
-                    throw courier.refusal(answer.head)
-                }
+            case .enrolAgain: return try await enrolAgain(after: answer.head)
             default: throw courier.refusal(answer.head)
             }
         }
         throw BonafideError.refused(status: 401, action: .retryWithChallenge, record: nil)
+    }
+
+    private mutating func enrolAgain(after head: AnswerHead) async throws {
+        guard configuration.role == .app else { throw BonafideError.appMustRun }
+        do {
+            try await enrolAgain()
+        } catch is EnrolAgainUsedUp {
+            throw courier.refusal(head)
+        }
+    }
+
+    /// The renewal that was begun and not answered, or one that is begun, and stored, now; and whether its challenge was
+    /// just given. Nil where an assertion is due and the key for it has gone.
+    private mutating func pending(
+        _ enrolled: Enrolment.Enrolled, _ withAssertion: Bool
+    ) async throws -> (renewal: Enrolment.Renewal, challengeIsNew: Bool)? {
+        if let renewal = enrolled.renewal { return (renewal, false) }
+        let (challenge, isNew) = try await renewalChallenge(enrolled)
+        guard let renewal = try await begin(enrolled, challenge, withAssertion) else { return nil }
+        var begun = enrolled
+        begun.renewal = renewal
+        let stored = begun
+        try keep { $0.enrolment = .enrolled(stored) }
+        return (renewal, isNew)
     }
 
     /// One with a challenge from before, one with a new challenge, one with an assertion as well.
@@ -86,13 +93,10 @@ extension Story {
 }
 
 extension Enrolment.Enrolled {
-    /// The same, without its next challenge if that is `challenge`.
-    fileprivate func without(challenge: String) -> Self {
-        guard challenge == nextChallenge else { return self }
-        var copy = Self(
+    /// The same with no renewal under way, and with this next challenge.
+    fileprivate func withoutRenewal(nextChallenge: String) -> Self {
+        Self(
             instance: instance, key: key, attestation: attestation, session: session, renewAt: renewAt,
-            nextChallenge: "")
-        copy.renewal = renewal
-        return copy
+            nextChallenge: nextChallenge)
     }
 }
