@@ -1,6 +1,6 @@
 """Sealed answers: what an API says to one question of one app, and nobody else can read or forge (PROTOCOL section 5).
 
-    key = answer_key(session_key, sid=sid, base=signature_base)
+    key = answer_key(seal_response_key(session_key), sid=sid, base=signature_base)
     sealer = Sealer(key, status=200, fields=[("content-type", "application/json")], salt=random(16))
     body = [sealer.head(), *sealer.write(octets), sealer.finish()]
 
@@ -30,7 +30,7 @@ from bonafide.codec.aes128gcm import (
 )
 from bonafide.errors import MalformedEvidence, Misuse, VerificationFailed
 from bonafide.reasons import sealed as reasons
-from bonafide.session import KEY_OCTETS, SID_OCTETS, seal_response_key
+from bonafide.session import KEY_OCTETS, SID_OCTETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,15 +70,17 @@ class OpenedAnswer(NamedTuple):
     body: bytes
 
 
-def answer_key(session_key: bytes, *, sid: bytes, base: bytes) -> AnswerKey:
+def answer_key(seal_response_key: bytes, *, sid: bytes, base: bytes) -> AnswerKey:
     """Return the key under which the answer to one request is sealed.
 
-    HKDF-SHA-256 of the session's `bonafide seal response` key, without salt, info = SHA-256(`base`): the signature
-    base of RFC 9421 section 2.5 as it was signed, by whichever key. Whoever holds the session key can make it.
+    HKDF-SHA-256 of `seal_response_key` (`bonafide.session`, 32 octets), without salt, info = SHA-256(`base`): the
+    signature base of RFC 9421 section 2.5 as it was signed, by whichever key. Whoever holds the session key makes it.
 
-    Raises `Misuse` (`session.derivation_misused`, `sealed.key_misused`).
+    Raises `Misuse` (`sealed.key_misused`).
     """
-    return AnswerKey(sid=sid, key=_hkdf(seal_response_key(session_key), sha256(base).digest()))
+    if len(seal_response_key) != KEY_OCTETS:
+        raise Misuse(reasons.KEY_MISUSED, "sizes")
+    return AnswerKey(sid=sid, key=_hkdf(seal_response_key, sha256(base).digest()))
 
 
 class Sealer:
