@@ -64,7 +64,8 @@ def take_in(response: httpx.Response, *, held: bool) -> None:
     Raises `SealRefused` (`sealed.too_large`).
     """
     spool = _spool(response)
-    if not response.is_success:  # httpx reads what another request follows, and cannot do so twice
+    if response.is_stream_consumed or not response.is_success:
+        # In process it is read already; and httpx reads what another request follows, which it cannot do twice.
         _add(spool, response.read(), held=True)
         return
     for chunk in response.iter_raw(_CHUNK_OCTETS):
@@ -74,7 +75,7 @@ def take_in(response: httpx.Response, *, held: bool) -> None:
 async def take_in_async(response: httpx.Response, *, held: bool) -> None:
     """As `take_in`."""
     spool = _spool(response)
-    if not response.is_success:
+    if response.is_stream_consumed or not response.is_success:
         _add(spool, await response.aread(), held=True)
         return
     chunks: AsyncIterator[bytes] = response.aiter_raw(_CHUNK_OCTETS)
@@ -117,15 +118,13 @@ def open_into(response: httpx.Response, key: AnswerKey, path: Path) -> httpx.Res
 
 
 def _answer(response: httpx.Response, opener: Opener, body: bytes) -> httpx.Response:
-    opened = httpx.Response(
+    return httpx.Response(
         response.status_code,
         headers=list(opener.fields),
         content=body,
         request=response.request,
-        extensions={**response.extensions, _SPOOL: None},
+        extensions=response.extensions,
     )
-    opened.elapsed = response.elapsed
-    return opened
 
 
 def _parts(response: httpx.Response, opener: Opener) -> Iterator[bytes]:
