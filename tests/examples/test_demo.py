@@ -105,7 +105,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
         "proxy_changes_the_bearer",
         "proxy_repeats_a_request",
     ),
-    "mitmproxy sees ciphertext of sealed answers, and can neither strip, replace, cut, reorder, replay nor avoid them": (
+    "mitmproxy sees ciphertext of sealed answers, and cannot strip, replace, cut, reorder, replay or avoid them": (
         "proxy_reads_a_sealed_answer",
         "proxy_answers_in_clear",
         "proxy_answers_an_error_in_clear",
