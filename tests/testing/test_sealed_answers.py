@@ -60,15 +60,14 @@ class SealingApi:
         base = parse_proof(value, path=path, query=query, attestation=token).base
         session = list(self.world.service.sessions.values())[-1]
         key = answer_key(seal_response_key(session.key), sid=session.sid, base=base)
-        said = {"body": self.body, "status": self.status, "fields": self.fields} | changes
-        octets = b"".join(
-            seal(said["body"], key, status=said["status"], fields=said["fields"], salt=b"%016d" % len(self.made))
-        )
-        return outside(octets, status=said["status"])
+        said: dict[str, Any] = {"status": self.status, "fields": self.fields} | changes
+        body = said.pop("body", self.body)
+        return outside(b"".join(seal(body, key, salt=b"%016d" % len(self.made), **said)), status=said["status"])
 
 
-def outside(octets: bytes, *, status: int = 200, **headers: str) -> httpx.Response:
-    return httpx.Response(status, headers={"content-type": CONTENT_TYPE} | headers, content=octets)
+def outside(octets: bytes, *, status: int = 200, cookie: str | None = None) -> httpx.Response:
+    cookies = {} if cookie is None else {"set-cookie": cookie}
+    return httpx.Response(status, headers={"content-type": CONTENT_TYPE} | cookies, content=octets)
 
 
 @pytest.fixture
@@ -175,7 +174,7 @@ def test_answer_in_clear_is_an_exception_without_a_body(app: Any, api: SealingAp
 
 
 def test_cookies_are_taken_from_inside_alone(app: Any, api: SealingApi) -> None:
-    api.spoil = [lambda answer: outside(answer.content, **{"set-cookie": "outside=1"})]
+    api.spoil = [lambda answer: outside(answer.content, cookie="outside=1")]
     app.get("/api/me", **WANTED)
     assert dict(app.cookies) == {"inside": "1"}
     api.spoil = [lambda _: httpx.Response(200, headers={"set-cookie": "outside=1"})]
@@ -199,14 +198,12 @@ def test_hint_in_clear_is_followed_within_its_bound_and_the_answer_is_still_want
 
 
 def test_action_inside_is_followed(app: Any, api: SealingApi, world: World) -> None:
-    def refuse(answer: httpx.Response) -> httpx.Response:
-        del answer
-        return api.sealed(asked[0], status=401, fields=(("bonafide-action", "sign_again"),), body=b"")
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/api/") and not api.made:
+            api.spoil = [lambda _: api.sealed(request, status=401, fields=(("bonafide-action", "sign_again"),))]
+        return api.handle(request)
 
-    asked: list[httpx.Request] = []
-    handle = api.handle
-    app._transport = httpx.MockTransport(lambda request: (asked.insert(0, request), handle(request))[1])
-    api.spoil = [refuse]
+    app._transport = httpx.MockTransport(handle)
     assert app.get("/api/me", **WANTED).content == api.body
     assert [kind.value for kind in world.service.kinds] == ["session", "hardware"]
 
