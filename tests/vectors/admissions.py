@@ -460,9 +460,7 @@ def _routes() -> Iterator[Vector]:
     seal = [_rule(seal=True)]
     yield vector("route/good_seal", "The answer is sealed", rules=seal)
     yield vector("route/good_seal_hardware", "The answer to a hardware proof is sealed", rules=seal, signer=HARDWARE)
-    yield vector(
-        "route/seal_head", "HEAD has no body to seal", "route.head_not_sealed", rules=seal, method="HEAD"
-    )
+    yield vector("route/seal_head", "HEAD has no body to seal", "route.head_not_sealed", rules=seal, method="HEAD")
 
 
 def _legacy() -> Iterator[Vector]:
