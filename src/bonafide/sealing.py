@@ -42,6 +42,7 @@ MAX_FIELDS_OCTETS: Final = 32 * 1024
 MIN_LAST_RECORD_OCTETS: Final = 32
 
 _LENGTH_OCTETS: Final = 4
+_PAIR: Final = 2
 _STATUSES: Final = range(200, 600)
 _NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?")
@@ -246,7 +247,7 @@ def _padding(content: int) -> int:
 
 
 def _preface(fields: Fields) -> bytes:
-    if not _are_fields(fields):
+    if not all(is_field(name, value) for name, value in fields):
         raise Misuse(reasons.KEY_MISUSED, "a field that no answer has")
     octets = json.dump({"fields": fields})
     if len(octets) > MAX_FIELDS_OCTETS:
@@ -267,19 +268,16 @@ def _parse_preface(content: bytes) -> tuple[Fields, int]:
     pairs = said.get("fields")
     if said.keys() != {"fields"} or not isinstance(pairs, list):
         raise MalformedEvidence(reasons.FIELDS_MALFORMED, "members")
-    fields = tuple(tuple(pair) if isinstance(pair, list) else () for pair in pairs)
-    if not _are_fields(fields):
+    if not all(isinstance(pair, list) and len(pair) == _PAIR and is_field(*pair) for pair in pairs):
         raise MalformedEvidence(reasons.FIELDS_MALFORMED, "a field")
-    return fields, end
+    return tuple((name, value) for name, value in pairs), end
 
 
-def _are_fields(fields: tuple[tuple[object, ...], ...]) -> bool:
-    for field_ in fields:
-        if len(field_) != len(("name", "value")):
-            return False
-        name, value = field_
-        if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-            return False
-        if not isinstance(value, str) or _VALUE.fullmatch(value) is None:
-            return False
-    return True
+def is_field(name: object, value: object) -> bool:
+    """Tell whether a sealed answer can hold this field: a lower-case token, and one line without space around it."""
+    return (
+        isinstance(name, str)
+        and isinstance(value, str)
+        and _NAME.fullmatch(name) is not None
+        and _VALUE.fullmatch(value) is not None
+    )
