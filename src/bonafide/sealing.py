@@ -44,7 +44,7 @@ MIN_LAST_RECORD_OCTETS: Final = 32
 _LENGTH_OCTETS: Final = 4
 _PAIR: Final = 2
 _STATUSES: Final = range(200, 600)
-_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,256}")
+_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?")
 _ROOM: Final = room(RECORD_OCTETS)
 
@@ -164,6 +164,8 @@ class Opener:
             octets = self._start()
         if self._reader is not None:
             for content in self._reader.read(octets):
+                if len(content) != _ROOM:
+                    raise MalformedEvidence(reasons.PADDING_MALFORMED, "padding before the last record")
                 yield self._body_of(content)
 
     def finish(self) -> bytes:
@@ -176,6 +178,8 @@ class Opener:
         content = self._reader.finish()
         if self._reader.last_octets != _last_size(len(content)):
             raise MalformedEvidence(reasons.PADDING_MALFORMED, "length of the last record")
+        if not content and self._fields is not None:
+            raise MalformedEvidence(reasons.PADDING_MALFORMED, "nothing in the last record")
         return self._body_of(content)
 
     def _start(self) -> bytes:
