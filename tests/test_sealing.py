@@ -226,7 +226,7 @@ def test_any_octets_are_refused_by_one_of_the_openers_reasons(octets: bytes) -> 
         assert octets == SEALED
 
 
-@settings(parent=settings.get_profile("bonafide"), max_examples=3000)
+@settings(parent=settings.get_profile("bonafide"), max_examples=1000)
 @given(
     st.binary(max_size=60)
     | st.recursive(
