@@ -9,11 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bonafide.codec import aes128gcm, base64url
+from bonafide.codec import base64url
 from bonafide.codec.aes128gcm import Header, RecordReader, RecordWriter, parse_header, room
 from bonafide.errors import MalformedEvidence, Misuse, VerificationFailed
 from bonafide.reasons import sealed as reasons
@@ -264,7 +265,7 @@ def test_every_wycheproof_case_of_aes_128_gcm_gets_its_verdict(shared: Path) -> 
         cipher = AESGCM(case["key"])
         try:
             opened = cipher.decrypt(case["iv"], case["ct"] + case["tag"], case["aad"]) == case["msg"]
-        except aes128gcm.InvalidTag:
+        except InvalidTag:
             opened = False
         assert opened == (case["result"] == "valid"), case["tcId"]
         assert not opened or cipher.encrypt(case["iv"], case["msg"], case["aad"]) == case["ct"] + case["tag"]

@@ -160,7 +160,7 @@ def _records() -> Iterator[Vector]:
         ("appended_3", "An octet after three records", "record_invalid", [[header, end], b"\0"]),
         ("empty_last", "The end in a record of its own", "padding_malformed", [[header, third], empty]),
     ):  # fmt: skip
-        yield refused_pieces(name, comment, expect, answer, pieces)  # type: ignore[arg-type]  # lists of two ints
+        yield refused_pieces(name, comment, expect, answer, pieces)
     for name, comment, ending in (
         ("last_in_the_middle", "A last record with one after it", records[0][-2:-1] + b"\x02"),
         ("padded_in_the_middle", "A record with less than fits, and one after it", b"\x01\x00"),
