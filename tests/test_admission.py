@@ -644,7 +644,8 @@ def test_answer_key_and_what_it_derives_from_are_never_shown() -> None:
     assert decision.answer_key is not None
     (known,) = at.memory._known.values()
     assert known.seal_response_key is not None
-    shown = repr(decision)
-    for secret in (decision.answer_key.key, known.seal_response_key, session_key_of(claims())):
+    assert known.mac_key is not None
+    shown = repr((decision, known))
+    for secret in (decision.answer_key.key, known.seal_response_key, known.mac_key):
         assert repr(secret) not in shown
         assert secret.hex() not in shown

@@ -12,7 +12,7 @@ never verdicts: expiry, bans and route policy are looked at every time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -87,8 +87,8 @@ class _KnownAttestation:
     expires: float
     jkt: str
     key: ec.EllipticCurvePublicKey | None = None
-    mac_key: bytes | None = None
-    seal_response_key: bytes | None = None
+    mac_key: bytes | None = field(default=None, repr=False)
+    seal_response_key: bytes | None = field(default=None, repr=False)
 
 
 class AttestationMemory:

@@ -255,9 +255,8 @@ def _preface(fields: Fields) -> bytes:
 
 def _parse_preface(content: bytes) -> tuple[Fields, int]:
     """Return the inner fields, and where the body begins."""
-    length = int.from_bytes(content[:_LENGTH_OCTETS], "big")
-    end = _LENGTH_OCTETS + length
-    if length > MAX_FIELDS_OCTETS or end > len(content):
+    end = _LENGTH_OCTETS + int.from_bytes(content[:_LENGTH_OCTETS], "big")
+    if end > len(content):
         raise MalformedEvidence(reasons.FIELDS_MALFORMED, "length")
     try:
         said = json.parse_object(content[_LENGTH_OCTETS:end], max_bytes=MAX_FIELDS_OCTETS)
