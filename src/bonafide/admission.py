@@ -12,7 +12,7 @@ never verdicts: expiry, bans and route policy are looked at every time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -87,8 +87,8 @@ class _KnownAttestation:
     expires: float
     jkt: str
     key: ec.EllipticCurvePublicKey | None = None
-    mac_key: bytes | None = None
-    seal_response_key: bytes | None = None
+    mac_key: bytes | None = field(default=None, repr=False)
+    seal_response_key: bytes | None = field(default=None, repr=False)
 
 
 class AttestationMemory:
@@ -235,6 +235,7 @@ AFTER_PROOF: Final = frozenset(
         route_reasons.PLATFORM_REFUSED,
         route_reasons.APP_VERSION_TOO_OLD,
         route_reasons.OS_VERSION_TOO_OLD,
+        route_reasons.SESSION_REQUIRED,
         proof_reasons.REPLAYED,
         proof_reasons.FENCED,
         proof_reasons.DIGEST_MISMATCH,
@@ -344,8 +345,9 @@ def _verify(
 def answer_key_of(request: HttpRequest, admitted: Admitted, *, keys: Keys, now: datetime) -> AnswerKey:
     """Return the key that seals the answer to a request that was admitted on a route without `seal`.
 
-    For a view that wants more than its route says. Raises `VerificationFailed` (`route.session_required`,
-    `proof.session_key_unknown`, and what `parse_proof` raises for a request that is not the one admitted).
+    For a view that wants more than its route says. Verifies nothing again: of another request than the one admitted
+    it makes a key that opens nothing. Raises `VerificationFailed` (`route.session_required`,
+    `proof.session_key_unknown`), and what `parse_proof` raises.
     """
     path, query = parse_request_line(request)
     proof = parse_proof(request, path=path, query=query, attestation=request.headers.get(CLIENT_ATTESTATION))
