@@ -319,7 +319,7 @@ def test_a_key_that_was_sealed_under_another_admission_key_does_not_open() -> No
 def test_an_edited_key_does_not_open() -> None:
     octets = bytearray(base64url.decode(members(statement.issue(SEALED, key=KEY))["k"]))
     octets[20] ^= 1
-    refused(carrying(base64url.encode(octets)), reasons.ANSWER_KEY_UNOPENED)
+    refused(carrying(base64url.encode(bytes(octets))), reasons.ANSWER_KEY_UNOPENED)
 
 
 @pytest.mark.parametrize("sealed", [None, "", 1, [], "x", "A" * 85, "A" * 86 + "=", "A" * 84, "A" * 88], ids=str)

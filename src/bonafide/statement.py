@@ -272,9 +272,15 @@ def _parse(payload: bytes) -> tuple[Statement, str | None]:
         issued, sealed = body.pop("iat"), _pop_sealed(body, sender)
         if type(admitted) is not bool or admitted is not (sender is not None) or type(issued) is not int:
             raise TypeError
-        texts = _texts(body, _ABOUT)
+        method, authority, target, route, client, record, fields = _texts(body, _ABOUT)
         statement = Statement(
-            **dict(zip(_ABOUT, texts, strict=True)),
+            method=method,
+            authority=authority,
+            target=target,
+            route=route,
+            client=client,
+            record=record,
+            fields=fields,
             issued_at=datetime.fromtimestamp(issued, UTC),
             sender=None if sender is None else _parse_sender(sender),
         )

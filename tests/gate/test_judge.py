@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 KEY = bytes(range(32))
 
 
-def judge(home: Path, **how: str) -> Judge:
+def judge(home: Path, **how: Any) -> Judge:
     """Return the judgement of one worker whose service has just spoken."""
     running = RunningGate(home=home / "gate", **how)
     running.service.stop()

@@ -92,7 +92,10 @@ def judge_statement(vector: Vector) -> Mapping[str, object]:
     } | ({} if key is None else {"answer_key": encode(key.sid + key.key)})
 
 
-def _cases() -> dict[str, tuple[str, str, dict[str, Any]]]:
+Case = tuple[str, str, dict[str, Any]]
+
+
+def _cases() -> dict[str, Case]:
     def said(**changes: object) -> dict[str, Any]:
         return {"statement": _token(_body() | changes)}
 
@@ -103,7 +106,7 @@ def _cases() -> dict[str, tuple[str, str, dict[str, Any]]]:
         return said(sender=_body()["sender"] | changes)
 
     good = _token(_body())
-    return {
+    cases: dict[str, Case] = {
         "good": ("As a gate says it", ACCEPT, {}),
         "good_unproven": (
             "Nothing was admitted: the route observes, or asks for no proof",
@@ -147,10 +150,11 @@ def _cases() -> dict[str, tuple[str, str, dict[str, Any]]]:
         "sender_tier": ("A tier that nobody has", "malformed", of_sender(tier="best")),
         "sender_proof": ("A proof that nobody makes", "malformed", of_sender(proof="none")),
         "sender_warnings": ("Warnings as one text", "malformed", of_sender(warn="old_os")),
-    } | _cases_of_keys()
+    }
+    return cases | _cases_of_keys()
 
 
-def _cases_of_keys() -> dict[str, tuple[str, str, dict[str, Any]]]:
+def _cases_of_keys() -> dict[str, Case]:
     """Return statements that bring the key of an answer: 16 octets of `sid` and 32 of K, sealed."""
     good = _body(answer_key=ANSWER_KEY)
     unproven = _body(None) | {"k": good["k"]}
@@ -175,7 +179,7 @@ def _cases_of_keys() -> dict[str, tuple[str, str, dict[str, Any]]]:
         "answer_key_foreign": (
             "The key of the answer, sealed under the other of two keys",
             "answer_key_unopened",
-            {**carrying(_body(answer_key=ANSWER_KEY, key=NEXT_KEY)["k"]), "keys": both},
+            carrying(_body(answer_key=ANSWER_KEY, key=NEXT_KEY)["k"]) | {"keys": both},
         ),
         "answer_key_short": ("The key without its last octet", "malformed", carrying(good["k"][:-1])),
         "answer_key_null": ("Null in place of the key", "malformed", carrying(None)),
@@ -193,7 +197,7 @@ def _cases_of_keys() -> dict[str, tuple[str, str, dict[str, Any]]]:
         "answer_key_head": (
             "The key for an answer without a body",
             "malformed",
-            {**carrying(good["k"], method="HEAD"), "method": "HEAD"},
+            carrying(good["k"], method="HEAD") | {"method": "HEAD"},
         ),
     }
 
