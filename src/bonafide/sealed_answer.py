@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bonafide.errors import Misuse
 from bonafide.reasons import sealed as reasons
-from bonafide.sealing import CACHE_CONTROL, CONTENT_TYPE, Fields
+from bonafide.sealing import CACHE_CONTROL, CONTENT_TYPE, Fields, is_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,8 +63,8 @@ def prepare(status: int, fields: Iterable[tuple[str, str]]) -> PreparedAnswer:
     if status < _OK or status == _PARTIAL:
         raise Misuse(reasons.ANSWER_UNFIT, f"status {status}")
     inside = tuple((name, value) for name, value in lowered if name not in _DROPPED)
-    if not all(value.isprintable() or value.replace("\t", "").isprintable() for _, value in inside):
-        raise Misuse(reasons.ANSWER_UNFIT, "a field's value")
+    if not all(is_field(name, value) for name, value in inside):
+        raise Misuse(reasons.ANSWER_UNFIT, "a field")
     if status in _BODILESS:
         return PreparedAnswer(_OK, inside, has_body=False)
     return PreparedAnswer(status, inside, has_body=True)

@@ -42,8 +42,9 @@ MAX_FIELDS_OCTETS: Final = 32 * 1024
 MIN_LAST_RECORD_OCTETS: Final = 32
 
 _LENGTH_OCTETS: Final = 4
+_PAIR: Final = 2
 _STATUSES: Final = range(200, 600)
-_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,256}")
+_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?")
 _ROOM: Final = room(RECORD_OCTETS)
 
@@ -163,6 +164,8 @@ class Opener:
             octets = self._start()
         if self._reader is not None:
             for content in self._reader.read(octets):
+                if len(content) != _ROOM:
+                    raise MalformedEvidence(reasons.PADDING_MALFORMED, "padding before the last record")
                 yield self._body_of(content)
 
     def finish(self) -> bytes:
@@ -175,6 +178,8 @@ class Opener:
         content = self._reader.finish()
         if self._reader.last_octets != _last_size(len(content)):
             raise MalformedEvidence(reasons.PADDING_MALFORMED, "length of the last record")
+        if not content and self._fields is not None:
+            raise MalformedEvidence(reasons.PADDING_MALFORMED, "nothing in the last record")
         return self._body_of(content)
 
     def _start(self) -> bytes:
@@ -242,7 +247,7 @@ def _padding(content: int) -> int:
 
 
 def _preface(fields: Fields) -> bytes:
-    if not _are_fields(fields):
+    if not all(is_field(name, value) for name, value in fields):
         raise Misuse(reasons.KEY_MISUSED, "a field that no answer has")
     octets = json.dump({"fields": fields})
     if len(octets) > MAX_FIELDS_OCTETS:
@@ -263,19 +268,16 @@ def _parse_preface(content: bytes) -> tuple[Fields, int]:
     pairs = said.get("fields")
     if said.keys() != {"fields"} or not isinstance(pairs, list):
         raise MalformedEvidence(reasons.FIELDS_MALFORMED, "members")
-    fields = tuple(tuple(pair) if isinstance(pair, list) else () for pair in pairs)
-    if not _are_fields(fields):
+    if not all(isinstance(pair, list) and len(pair) == _PAIR and is_field(*pair) for pair in pairs):
         raise MalformedEvidence(reasons.FIELDS_MALFORMED, "a field")
-    return fields, end
+    return tuple((name, value) for name, value in pairs), end
 
 
-def _are_fields(fields: tuple[tuple[object, ...], ...]) -> bool:
-    for field_ in fields:
-        if len(field_) != len(("name", "value")):
-            return False
-        name, value = field_
-        if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-            return False
-        if not isinstance(value, str) or _VALUE.fullmatch(value) is None:
-            return False
-    return True
+def is_field(name: object, value: object) -> bool:
+    """Tell whether a sealed answer can hold this field: a lower-case token, and one line without space around it."""
+    return (
+        isinstance(name, str)
+        and isinstance(value, str)
+        and _NAME.fullmatch(name) is not None
+        and _VALUE.fullmatch(value) is not None
+    )

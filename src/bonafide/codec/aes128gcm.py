@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 SALT_OCTETS: Final = 16
 TAG_OCTETS: Final = 16
 MIN_RECORD_OCTETS: Final = TAG_OCTETS + 2
-MAX_RECORDS: Final = 2**32
-"""More than any answer of ours has, and far from where a counter of twelve octets would come round."""
 
 _HEADER: Final = struct.Struct(">16sIB")
 _MORE: Final = 1
@@ -144,7 +142,7 @@ class RecordWriter:
 
 
 class RecordReader:
-    """Opens one message, record by record, from octets as they arrive."""
+    """Opens one message, record by record, from octets as they arrive. Once it refused, it opens nothing more."""
 
     def __init__(self, input_key: bytes, header: Header) -> None:
         """Take the input key and the header that `parse_header` returned."""
@@ -152,7 +150,7 @@ class RecordReader:
         self._octets = header.record_octets
         self._held = bytearray()
         self._records = 0
-        self._ended = False
+        self._stopped = False
         self.last_octets = 0
         """Of the last record, tag included, once `finish` returned."""
 
@@ -160,8 +158,10 @@ class RecordReader:
         """Take more octets, and yield the content of each record that is whole and has something after it.
 
         What is yielded is not to be acted upon before `finish` returned: whoever cut the message cut it here. Raises
-        `VerificationFailed` (`sealed.record_invalid`) and `MalformedEvidence` (`sealed.padding_malformed`).
+        `VerificationFailed` (`sealed.record_invalid`), `MalformedEvidence` (`sealed.padding_malformed`), and `Misuse`
+        (`sealed.key_misused`) once something was refused, or not all of what came before was taken.
         """
+        self._stop()
         self._held += octets
         while len(self._held) > self._octets:
             record = bytes(self._held[: self._octets])
@@ -170,12 +170,14 @@ class RecordReader:
             if delimiter != _MORE:
                 raise MalformedEvidence(reasons.PADDING_MALFORMED, "something follows the last record")
             yield content
+        self._stopped = False
 
     def finish(self) -> bytes:
         """Return the content of the last record, once all octets were given in.
 
         Proves that the message is whole. Raises as `read`, and `VerificationFailed` (`sealed.truncated`).
         """
+        self._stop()
         if len(self._held) < MIN_RECORD_OCTETS:
             raise VerificationFailed(reasons.TRUNCATED, "no last record")
         content, delimiter = self._open(bytes(self._held))
@@ -184,9 +186,13 @@ class RecordReader:
         self.last_octets = len(self._held)
         return content
 
+    def _stop(self) -> None:
+        """Stop until what is under way is done: a refusal leaves it so, and nothing is opened behind a gap."""
+        if self._stopped:
+            raise Misuse(reasons.KEY_MISUSED, "goes on behind a refusal or the end")
+        self._stopped = True
+
     def _open(self, record: bytes) -> tuple[bytes, int]:
-        if self._records >= MAX_RECORDS:
-            raise MalformedEvidence(reasons.TOO_LARGE)
         try:
             plain = self._keys.cipher.decrypt(self._keys.nonce(self._records), record, None)
         except InvalidTag:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,9 +24,17 @@ from bonafide.terms import ProofKind
 from bonafide.testing.clock import LearnedClock
 from bonafide.testing.conversation import Conversation
 from bonafide.testing.device import Build, Device
-from bonafide.testing.hearing import CLEAR, Hearing, Sealed
 from bonafide.testing.hints import AnswerRefused, OutcomeUnknown, Pause, Refused, Stopped, following
-from bonafide.testing.sealed_answers import AnswerNotSealed, SealRefused, is_sealed, take_in, take_in_async
+from bonafide.testing.sealed_answers import (
+    CLEAR,
+    AnswerNotSealed,
+    Hearing,
+    Sealed,
+    SealRefused,
+    is_sealed,
+    take_in,
+    take_in_async,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator
@@ -170,9 +178,10 @@ class AppClient(httpx.Client):
         cookies = httpx.Cookies(self.cookies)
         try:
             with closing(super().send(request, **_with_our_auth(options) | {"stream": True})) as response:
-                answer = _outcome(request, response)
+                pass
         finally:
             self.cookies = cookies  # what the fields outside said of cookies, anybody may have written
+        answer = _outcome(request, response)
         self.cookies.extract_cookies(answer)
         return answer
 
@@ -244,9 +253,10 @@ class AsyncAppClient(httpx.AsyncClient):
         try:
             response = await super().send(request, **_with_our_auth(options) | {"stream": True})
             async with aclosing(response):
-                answer = _outcome(request, response)
+                pass
         finally:
             self.cookies = cookies  # as in `AppClient`
+        answer = _outcome(request, response)
         self.cookies.extract_cookies(answer)
         return answer
 
@@ -271,6 +281,8 @@ def _outcome(request: httpx.Request, response: httpx.Response) -> httpx.Response
     if hearing.outcome is None:  # a redirect to elsewhere, which the conversation does not follow
         raise AnswerNotSealed(response)
     hearing.outcome.history = response.history
+    with suppress(RuntimeError):  # not known of an answer that was given in process
+        hearing.outcome.elapsed = response.elapsed
     return hearing.outcome
 
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import httpx
 
+from bonafide import sealing
 from bonafide.codec import base64url, json
 from bonafide.errors import BonafideError
 from bonafide.proof.http_signature import HardwareSigner, SessionSigner
 from bonafide.reasons import Action
-from bonafide.sealing import answer_key
 from bonafide.session import mac_key, open_session, seal_response_key
 from bonafide.terms import ProofKind
 from bonafide.testing.device import (
@@ -29,7 +29,6 @@ from bonafide.testing.device import (
     enrolment_message,
     renewal_message,
 )
-from bonafide.testing.hearing import CLEAR, Hearing
 from bonafide.testing.hints import (
     AnswerRefused,
     OutcomeUnknown,
@@ -40,6 +39,7 @@ from bonafide.testing.hints import (
     action_of,
     retry_after,
 )
+from bonafide.testing.sealed_answers import CLEAR, Hearing
 from bonafide.testing.signed_request import SAFE_METHODS, prove, redirected, signature_base
 
 if TYPE_CHECKING:
@@ -96,10 +96,10 @@ class Conversation:
         redirects = 0
         while True:
             self.sign(request, proof=proof)
-            answer_key = self._answer_key(request) if hear.needs_key else None
+            key = self.answer_key(request) if hear.needs_key else None
             response = yield request
             self._clock.learn(response.headers.get("date"))
-            response = hear.hear(response, answer_key)
+            response = hear.hear(response, key)
             following = redirected(request, response)
             if following is not None and redirects < MAX_REDIRECTS:
                 request, redirects = following, redirects + 1
@@ -114,13 +114,17 @@ class Conversation:
                 proof = ProofKind.HARDWARE  # also where the route demands it and the caller did not know
             yield from self._follow(action, response)
 
-    def _answer_key(self, request: httpx.Request) -> AnswerKey:
+    def answer_key(self, request: httpx.Request) -> AnswerKey:
+        """Return the key of the sealed answer to a request that `sign` has signed.
+
+        Raises `AnswerRefused` where there is no session.
+        """
         enrolled = self._keychain.enrolled
         if enrolled is None or enrolled.session is None:
             message = "a device without a session cannot be answered sealed"
             raise AnswerRefused(message)
         session = enrolled.session
-        return answer_key(seal_response_key(session.key), sid=session.sid, base=signature_base(request))
+        return sealing.answer_key(seal_response_key(session.key), sid=session.sid, base=signature_base(request))
 
     def _may_follow(self, action: Action, seen: Counter[Action]) -> bool:
         """Count this hint, and tell whether its bound still allows following it."""
