@@ -14,13 +14,18 @@ from django.http import HttpResponse
 
 from bonafide import client_attestation
 from bonafide import statement as statements
+from bonafide.admission import Admitted, PendingAdmission, admit
+from bonafide.codec import base64url
 from bonafide.codec.jwk import thumbprint
-from bonafide.django import runtime
+from bonafide.django import behind_gate, runtime
 from bonafide.django.middleware import BonafideMiddleware
 from bonafide.django.models import CredentialBinding, ObservedRoute
 from bonafide.errors import ConfigurationError
+from bonafide.http import HttpRequest, Origin
+from bonafide.ports import FirstUse
 from bonafide.proof.http_signature import digest_of_fields
 from bonafide.reasons import configuration as configuration_reasons
+from bonafide.sealing import AnswerKey
 from bonafide.statement import Sender, Statement, digest_of_attestation
 from bonafide.stores.admission_keys import create_admission_key, read_admission_key
 from bonafide.terms import EvidenceEnvironment, ProofKind, Tier
@@ -136,20 +141,19 @@ def test_what_the_gate_admitted_is_admitted(
     assert said["bonafide_headers"] == []
 
 
-def test_verdict_is_the_one_without_a_gate(settings: Any, gate: Gate, bonafide_client: AppClient) -> None:
-    from bonafide.admission import PendingAdmission, admit
-    from bonafide.django import behind_gate
-    from bonafide.http import HttpRequest, Origin
-    from bonafide.ports import FirstUse
-
-    request = signed(bonafide_client)
-    here = runtime.current()
-    sent = HttpRequest(
+def as_value(request: httpx.Request) -> HttpRequest:
+    return HttpRequest(
         method="GET",
         origin=Origin(scheme="https", authority="testserver"),
         target="/api/echo",
         headers={name.lower(): value for name, value in request.headers.items()},
     )
+
+
+def test_verdict_is_the_one_without_a_gate(settings: Any, gate: Gate, bonafide_client: AppClient) -> None:
+    request = signed(bonafide_client)
+    here = runtime.current()
+    sent = as_value(request)
     decided = admit(sent, gate=here.gate(), now=datetime.now(UTC))
     assert isinstance(decided, PendingAdmission)
     token = gate.admitted(request).headers[HEADER]
@@ -245,6 +249,33 @@ def test_gate_with_a_weaker_rule_is_not_believed(
     request = signed(bonafide_client)
     assert reason(send(gate.admitted(request))) == "statement.route_mismatch"
     assert content(send(gate.admitted(request, proof=ProofKind.HARDWARE)))["proof"] == "hardware"
+
+
+ANSWER_KEY = AnswerKey(sid=bytes(16), key=bytes(range(32)))
+RECORD = base64url.encode(bytes(range(16)))
+
+
+def test_gate_that_hands_no_key_on_is_not_believed_where_the_answer_is_to_be_sealed(
+    settings: Any, gate: Gate, bonafide_client: AppClient, send: Send
+) -> None:
+    for mode in ("enforce", "observe"):
+        rule(settings, seal=True, mode=mode)
+        assert reason(send(gate.admitted(signed(bonafide_client)))) == "statement.route_mismatch"
+    assert RUNS == []
+
+
+@pytest.mark.parametrize("seal", [True, False])
+def test_key_that_the_gate_handed_on_is_the_verdicts_whatever_our_rule_says(
+    settings: Any, gate: Gate, bonafide_client: AppClient, *, seal: bool
+) -> None:
+    rule(settings, seal=seal)
+    here = runtime.current()
+    request = signed(bonafide_client)
+    said = gate.statement(request, gate.sender(request), answer_key=ANSWER_KEY, record=RECORD)
+    token, sent = gate.told(request, said).headers[HEADER], as_value(request)
+    judged = behind_gate.judge(token, sent, keys=here.admission_keys, routes=here.routes, now=datetime.now(UTC))
+    assert isinstance(judged.verdict, Admitted)
+    assert judged.verdict.answer_key == ANSWER_KEY
 
 
 def test_nobody_is_admitted_where_the_project_admits_nobody(gate: Gate, bonafide_client: AppClient, send: Send) -> None:
