@@ -146,7 +146,6 @@ class Opener:
         self._input_key = _input_key(key, status)
         self._begin = bytearray()
         self._reader: RecordReader | None = None
-        self._size = 0
         self._fields: Fields | None = None
 
     @property
