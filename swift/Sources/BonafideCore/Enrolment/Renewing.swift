@@ -26,7 +26,8 @@ extension Story {
                 "/instances/\(enrolled.instance)/renewals",
                 ClientData.body(renewal.clientData, evidence: renewal.evidence))
             if answer.head.status == 200 {
-                let isAsserted = renewal.evidence != .none
+                // A provider of evidence for a simulator has none to give, and is not asked again for each that waits.
+                let isAsserted = renewal.evidence != .none || assertsAtOnce
                 return try adopt(
                     answer, challenge: renewal.challenge, key: enrolled.key,
                     assertedFor: isAsserted ? renewal.challenge : enrolled.assertedFor)

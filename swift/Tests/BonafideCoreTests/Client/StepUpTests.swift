@@ -141,6 +141,37 @@ import Testing
         #expect(phone.service.messages == messages)
     }
 
+    @Test func aProviderThatAssertsNothingIsAskedOnceForAllWhoWait() async throws {
+        struct Silent: Attestor {
+            let attestor: SoftwareAttestor
+            func makeKey() async throws -> String { try await attestor.makeKey() }
+            func attest(_ key: String, clientDataHash: [UInt8]) async throws -> Evidence {
+                try await attestor.attest(key, clientDataHash: clientDataHash)
+            }
+            func assert(_: String, clientDataHash _: [UInt8]) async throws -> Evidence { .none }
+        }
+        let client = phone.start { _, world in world.attestor = Silent(attestor: phone.attestor) }
+        try await client.prepare()
+        let answer = wanting(phone.enrolment?.attestation)
+        let refused = Guarded(0)
+        phone.service.hold(.renewals)
+        try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<50 {
+                group.addTask {
+                    try await client.perform(Phone.head, repeatable: true) { fields in
+                        refused.withLock { $0 += 1 }
+                        return answer(fields)
+                    }
+                }
+            }
+            await until { refused.withLock { $0 } == 50 }
+            for _ in 0..<100 { await Task.yield() }
+            phone.service.release(.renewals)
+            for try await status in group { #expect(status == 200) }
+        }
+        #expect(phone.service.count(.renewals) == 1)
+    }
+
     @Test func aLostKeyIsReplacedAsInAnyRenewal() async throws {
         let client = try await phone.enrolled()
         phone.attestor.failNextAssertions([.invalidKey])
