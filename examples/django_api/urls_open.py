@@ -1,4 +1,4 @@
-"""The shop's URLs: six endpoints of the API, and the console."""
+"""The shop's URLs: eight endpoints of the API, and the console."""
 
 from __future__ import annotations
 
@@ -13,5 +13,7 @@ urlpatterns = [
     path("api/me/address", views.address),
     path("api/users/<int:user_id>", views.user),
     path("api/orders", views.orders),
+    path("api/wallet", views.wallet),
+    path("api/statement", views.statement),
     path("admin/", admin.site.urls),
 ]

@@ -85,7 +85,6 @@ def test_route_that_asks_for_no_freshness_asks_for_no_hardware() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "seal = true",
         'proof = "dpop"',
         'client = "server"',
         "ticket = true",
