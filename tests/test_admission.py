@@ -100,6 +100,35 @@ def test_session_proof_on_a_hardware_route_is_denied() -> None:
     denied(request(), route_reasons.PROOF_KIND_TOO_WEAK, gate({"match": "/api/**", "proof": "hardware"}))
 
 
+@pytest.mark.parametrize("age", [31, -6])
+def test_evidence_older_than_the_route_allows_is_denied_whatever_key_signs(age: int) -> None:
+    at = gate({"match": "/api/**", "fresh": 30})
+    stale = token(asserted_at=NOW - timedelta(seconds=age))
+    refused = denied(request(attestation=stale, signer=HARDWARE), route_reasons.NOT_FRESH, at)
+    assert refused.proven_instance == claims().instance
+    denied(request(attestation=stale), route_reasons.PROOF_KIND_TOO_WEAK, at)
+    young = token(asserted_at=NOW - timedelta(seconds=30 if age > 0 else -5))
+    assert admitted(request(attestation=young, signer=HARDWARE), at).judged_at == NOW.timestamp()
+
+
+def test_evidence_becomes_stale_though_its_attestation_is_remembered() -> None:
+    at = gate({"match": "/api/**", "fresh": 90})
+    for later, fits in ((0, True), (30, True), (31, False)):
+        now = NOW + timedelta(seconds=later)
+        asked = request(signer=HARDWARE, created=int(now.timestamp()))
+        if fits:
+            admitted(asked, at, now=now)
+        else:
+            denied(asked, route_reasons.NOT_FRESH, at, now=now)
+
+
+def test_session_proof_of_an_instance_without_a_session_is_denied_whatever_gate_keys_there_are() -> None:
+    at = gate(keys=HeldKeys(secrets={"": bytes(32), "20261101-a": bytes(range(32))}))
+    sessionless = token(sid="", gate_key="")
+    assert admitted(request(attestation=sessionless, signer=HARDWARE), at).proof is ProofKind.HARDWARE
+    denied(request(attestation=sessionless), proof_reasons.KEY_MISMATCH, at)
+
+
 def test_pending_admission_names_the_use_to_remember() -> None:
     first, same = pending(request()), pending(request("/api/other"))
     assert first.created == int(NOW.timestamp())

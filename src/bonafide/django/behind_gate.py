@@ -123,7 +123,18 @@ def _admitted(said: Statement, sender: Sender, sent: HttpRequest, route: Route |
     claims, jkt = _parse(sent.headers.get(CLIENT_ATTESTATION, ""))
     if _named(sender) != (jkt, *_names(claims)):
         raise VerificationFailed(reasons.ATTESTATION_MISMATCH, "statement and attestation name different senders")
-    return Admitted(claims, jkt, route, sender.proof, sender.digest, said.answer_key)
+    judged_at = said.issued_at.timestamp()
+    if route.fresh is not None:
+        _require_fresh(claims, route.fresh, judged_at)
+    return Admitted(claims, jkt, route, sender.proof, sender.digest, judged_at, said.answer_key)
+
+
+def _require_fresh(claims: ClientAttestation, within: int, judged_at: float) -> None:
+    """Compare as of when the gate judged: its word may reach this project seconds later."""
+    try:
+        client_attestation.verify_fresh(claims, within=within, moment=judged_at)
+    except VerificationFailed as stale:
+        raise VerificationFailed(reasons.ROUTE_MISMATCH, f"the gate took stale evidence: {stale.detail}") from None
 
 
 def _named(sender: Sender) -> tuple[object, ...]:

@@ -1,7 +1,7 @@
 """Permission classes and a renderer for Django REST framework. They demand what `demands` says, and tighten only.
 
     class Transfer(APIView):
-        permission_classes = [IsAuthenticated, HardwareProof, MinimumTier.of(Tier.AFFIRMING)]
+        permission_classes = [IsAuthenticated, Fresh.of(30), MinimumTier.of(Tier.AFFIRMING)]
 
 A permission raises instead of answering False, so that the refusal is answered as the middleware's are, and so that
 no `A | B` turns it into a choice where it stands first. Where it stands second it is one: list it on its own.
@@ -50,6 +50,22 @@ class HardwareProof(Admitted):
     def demand(self) -> Demand:
         """Return the demand."""
         return demands.hardware_proof
+
+
+class Fresh(Admitted):
+    """Demand a hardware proof, and evidence at most `seconds` old: 30 unless `Fresh.of(...)` says otherwise."""
+
+    seconds: ClassVar[int] = 30
+
+    @classmethod
+    def of(cls, seconds: int) -> type[Self]:
+        """Return the permission class for this many seconds. Raises `Misuse` (`misuse.fresh_malformed`)."""
+        demands.fresh_evidence(seconds)
+        return type(f"{cls.__name__}_{seconds}", (cls,), {"seconds": seconds})
+
+    def demand(self) -> Demand:
+        """Return the demand."""
+        return demands.fresh_evidence(self.seconds)
 
 
 class MinimumTier(Admitted):
