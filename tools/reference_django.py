@@ -56,6 +56,9 @@ VIEWS: Final = (
     "bonafide.django.binding",
     "bonafide.django.login_sessions",
     "bonafide.django.contrib.simplejwt",
+    "bonafide.django.contrib.authtoken",
+    "bonafide.django.contrib.knox",
+    "bonafide.django.credential_endings",
 )
 VIEWS_INTRODUCTION: Final = """
 The middleware leaves its verdict on the request: [`request.bonafide`](http.md#what-a-view-sees). What follows demands

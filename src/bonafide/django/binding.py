@@ -153,6 +153,27 @@ def release_credential(credential: bytes | str) -> None:
     _rows().filter(credential=_digest(credential)).delete()
 
 
+def release_device(request: HttpRequest, credential: bytes | str) -> bool:
+    """Forget a credential under the key that signed this request, e.g. at the logout of one device of several.
+
+    Answers False, and forgets nothing, where no other key has it or nothing is bound on this request: then the
+    credential itself is to be ended, for one that no key has counts as from before.
+    """
+    verdict = refusals.verdict_of(request)
+    if not isinstance(verdict, Admitted):
+        return False
+    digest, using = _digest(credential), _using()
+    own = _key(verdict, digest)
+    with transaction.atomic(using=using):
+        held = _rows().filter(credential=digest).exclude(jkt="").order_by("app", "environment", "jkt")
+        # Of two devices that leave at once, the second one waits here, and finds itself alone.
+        keys = [(row.app, row.environment, row.jkt) for row in held.select_for_update()]
+        if all(key == (own["app"], own["environment"], own["jkt"]) for key in keys):
+            return False
+        _rows().filter(**own).delete()
+    return True
+
+
 def release_user(user: object) -> None:
     """Forget all credentials of a user, e.g. at a change of password. End the credentials themselves first."""
     name = _text(user)
@@ -163,6 +184,7 @@ def release_user(user: object) -> None:
 abind_credential: Final = sync_to_async(bind_credential)
 arequire_bound: Final = sync_to_async(require_bound)
 arelease_credential: Final = sync_to_async(release_credential)
+arelease_device: Final = sync_to_async(release_device)
 arelease_user: Final = sync_to_async(release_user)
 
 

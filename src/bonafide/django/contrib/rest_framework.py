@@ -9,11 +9,11 @@ no `A | B` turns it into a choice where it stands first. Where it stands second 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from rest_framework.permissions import BasePermission
 
-from bonafide.django import demands
+from bonafide.django import binding, demands
 from bonafide.terms import Tier
 
 if TYPE_CHECKING:
@@ -60,3 +60,12 @@ class MinimumTier(Admitted):
     def demand(self) -> Demand:
         """Return the demand."""
         return demands.minimum_tier(self.tier)
+
+
+class LoginProofMixin:
+    """Refuses a login that could not be bound before anybody looks at the password. Put it before the login's view."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Raise as `binding.require_login_proof`, whatever the method: authentication comes after this."""
+        binding.require_login_proof(request._request)  # noqa: SLF001 - Django's own request
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]  # the view it is mixed into
