@@ -41,7 +41,7 @@ def token_of(name: str) -> str:
     """Return a user's token, bound."""
     token = Token.objects.create(user=get_user_model().objects.create_user(name))
     bind(token.key)
-    return token.key
+    return str(token.key)
 
 
 def deletions(token: str) -> dict[str, Any]:

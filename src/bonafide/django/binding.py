@@ -29,7 +29,7 @@ from asgiref.sync import sync_to_async
 from django.db import IntegrityError, router, transaction
 
 from bonafide.admission import Admitted, Exempt
-from bonafide.django import conf, refusals
+from bonafide.django import conf, refusals, signals
 from bonafide.django.models import CredentialBinding
 from bonafide.errors import Misuse, VerificationFailed
 from bonafide.reasons import credential as reasons
@@ -124,6 +124,7 @@ def require_bound(
         if found is None:
             _require_claimable(digest)
     except VerificationFailed as refusal:
+        refusals.name_credential(request, kind=kind, user=_text(user))
         if whole:
             raise
         refusals.rehearse(request, refusal)
@@ -137,7 +138,7 @@ def require_bound(
     return Outcome.BOUND
 
 
-def refuse_bound(request: HttpRequest, credential: bytes | str) -> None:
+def refuse_bound(request: HttpRequest, credential: bytes | str, *, kind: str = BEARER, user: object = None) -> None:
     """Refuse a bound credential on a request that names no instance; leave one that nothing binds alone.
 
     For credentials that browsers have too, on browser and open routes: a browser's own is bound to nothing.
@@ -145,7 +146,11 @@ def refuse_bound(request: HttpRequest, credential: bytes | str) -> None:
     """
     verdict = refusals.verdict_of(request)
     if verdict is not None and verdict.route.enforced_share >= 1:
-        _require_unbound(_digest(credential))
+        try:
+            _require_unbound(_digest(credential))
+        except VerificationFailed:
+            refusals.name_credential(request, kind=kind, user=_text(user))
+            raise
 
 
 def release_credential(credential: bytes | str) -> None:
@@ -286,6 +291,16 @@ def _write(
             "proven_at": now,
             "expires_at": expires_at,
         },
+    )
+    signals.send_after_commit(
+        signals.credential_bound,
+        using=_using(),
+        app=admitted.attestation.app,
+        environment=str(conf.current().environment),
+        instance=admitted.attestation.instance,
+        kind=kind,
+        user=_text(user),
+        first_use=first_use,
     )
 
 

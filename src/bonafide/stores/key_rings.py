@@ -68,12 +68,16 @@ class AppKeys:
         audiences: Collection[str],
         clock: Callable[[], datetime] = _system_time,
         random: Callable[[int], bytes] = os.urandom,
+        rotated: Callable[[str, tuple[ScheduledKey, ...], datetime], None] | None = None,
     ) -> None:
         """Name the documents; nothing is read or written yet.
 
+        `rotated` is told the app, its signing keys and the time whenever this process has written new ones.
         Raises `ConfigurationError` (`configuration.setting_malformed`) for an app without a usable name.
         """
         home = document_name(app)
+        self._app = app
+        self._rotated = rotated
         self._storage = storage
         self._signing = f"{home}/signing.json"
         self._gate = f"{home}/gate.json"
@@ -152,9 +156,19 @@ class AppKeys:
         return ring
 
     def _rotate(self, now: datetime) -> KeyRing:
-        signing = self._storage.change(self._signing, lambda data: self._plan_signing(data, now))
+        ours = False
+
+        def plan(data: bytes | None) -> bytes | None:
+            nonlocal ours
+            planned = self._plan_signing(data, now)
+            ours = planned is not data  # of several plans the last one is written, if any
+            return planned
+
+        signing = self._parse_signing(self._storage.change(self._signing, plan))
+        if ours and self._rotated is not None:
+            self._rotated(self._app, signing, now)
         gate = self._storage.change(self._gate, lambda data: self._plan_gate(data, now))
-        return KeyRing(signing=self._parse_signing(signing), gate=self._parse_gate(gate))
+        return KeyRing(signing=signing, gate=self._parse_gate(gate))
 
     def _parse_signing(self, data: bytes | None) -> tuple[ScheduledKey, ...]:
         return () if data is None else key_text.parse_signing_keys(data, self._storage.where(self._signing))
