@@ -100,6 +100,16 @@ class AppKeys:
             return self._load(now)
         return ring
 
+    def held(self) -> KeyRing:
+        """Return the keys as they lie in the storage: nothing is made, rotated or erased, and nothing remembered.
+
+        Raises `ConfigurationError` as `current`, and `StorageSilent`.
+        """
+        return KeyRing(
+            signing=self._parse_signing(self._storage.read(self._signing)),
+            gate=self._parse_gate(self._storage.read(self._gate)),
+        )
+
     def find(self, kid: str, now: datetime | None = None) -> VerificationKey | None:
         """Return the published signing key of this id, or None. Without `now` it is what the clock says."""
         now = self._clock() if now is None else now
@@ -142,10 +152,7 @@ class AppKeys:
         self._read_at = now
         ring = self._ring
         try:
-            ring = KeyRing(
-                signing=self._parse_signing(self._storage.read(self._signing)),
-                gate=self._parse_gate(self._storage.read(self._gate)),
-            )
+            ring = self.held()
             if self._due(ring, now):
                 ring = self._rotate(now)
         except StorageSilent as silence:
@@ -213,6 +220,11 @@ class ServiceKeys:
                 _read_or_make(self._storage, self.NAME, self._made), self._storage.where(self.NAME)
             )
         return self._ring
+
+    def held(self) -> ServiceRing | None:
+        """Return what lies in the storage, or None where nothing was made yet. Raises as `AppKeys.held`."""
+        data = self._storage.read(self.NAME)
+        return None if data is None else key_text.parse_service_key(data, self._storage.where(self.NAME))
 
     def _made(self) -> bytes:
         key, spare = (ServiceKey.of(private_key_from(self._random(PRIVATE_KEY_OCTETS))) for _ in range(2))
