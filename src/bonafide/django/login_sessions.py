@@ -97,7 +97,7 @@ def _require(request: HttpRequest) -> None:
     if getattr(request, "bonafide", None) is SERVICE:  # its views look at no cookie and no user
         return
     if isinstance(refusals.verdict_of(request), Exempt):
-        binding.refuse_bound(request, key)
+        binding.refuse_bound(request, key, kind=KIND, user=request.session[SESSION_KEY])
         return
     binding.require_bound(
         request, key, kind=KIND, user=request.session[SESSION_KEY], expires_at=request.session.get_expiry_date()

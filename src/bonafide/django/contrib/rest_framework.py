@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import JSONRenderer
 
-from bonafide.django import demands, sealed_answers
+from bonafide.django import binding, demands, sealed_answers
 from bonafide.errors import Misuse
 from bonafide.reasons import sealed as sealed_reasons
 from bonafide.terms import Tier
@@ -112,3 +112,12 @@ class SealedJSONRenderer(JSONRenderer):
             raise Misuse(sealed_reasons.KEY_MISSING, "rendered without a request")
         sealed_answers.require_sealed(request._request, strict=True)  # noqa: SLF001 - Django's own request
         return super().render(data, accepted_media_type, renderer_context)
+
+
+class LoginProofMixin:
+    """Refuses a login that could not be bound before anybody looks at the password. Put it before the login's view."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Raise as `binding.require_login_proof`, whatever the method: authentication comes after this."""
+        binding.require_login_proof(request._request)  # noqa: SLF001 - Django's own request
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]  # the view it is mixed into
