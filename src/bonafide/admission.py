@@ -23,6 +23,7 @@ from bonafide.codec.jwk import parse_public, thumbprint
 from bonafide.codec.version import at_least
 from bonafide.errors import ConfigurationError, MalformedEvidence, VerificationFailed
 from bonafide.ports import FirstUse
+from bonafide.proof import dpop
 from bonafide.proof.http_signature import (
     CLIENT_ATTESTATION,
     ProvenRequest,
@@ -161,15 +162,16 @@ class Gate:
 class Admitted(NamedTuple):
     """A request that the named instance signed, here, now, once, on a route that takes it.
 
-    `digest` is the covered Content-Digest header value. Not proven: that the body has this digest
-    (whoever reads the body compares), that the user is who they say, that nothing instruments the app (N1).
+    `digest` is the covered Content-Digest header value, or None where the proof covers no body (`dpop`): then query,
+    cookies and all other header fields but the access token are unproven as well. Not proven: that the body has this
+    digest (whoever reads the body compares), that the user is who they say, that nothing instruments the app (N1).
     """
 
     attestation: ClientAttestation
     jkt: str
     route: Route
     proof: ProofKind
-    digest: str
+    digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +280,11 @@ def admit(request: HttpRequest, *, gate: Gate, now: datetime) -> Decision:
         known = _recognise(token, gate, now, moment)
         if gate.revocations.is_revoked(known.claims.instance, known.jkt):
             raise VerificationFailed(attestation_reasons.REVOKED)
-        proof = parse_proof(request, path=path, query=query, attestation=token)
-        proven = _verify(proof, known, gate, route, now, moment)
+        if dpop.is_judged(request.headers, route.proof):
+            proven = _verify_dpop(request, path, known, gate, route, now)
+        else:
+            proof = parse_proof(request, path=path, query=query, attestation=token)
+            proven = _verify(proof, known, gate, route, now, moment)
         _require(route, known.claims)
     except (MalformedEvidence, VerificationFailed) as refusal:
         return Denied(refusal.reason, refusal.detail, route, None if known is None else known.claims)
@@ -320,14 +325,34 @@ def _recognise(token: str, gate: Gate, now: datetime, moment: float) -> _KnownAt
     return known
 
 
+def _verify_dpop(
+    request: HttpRequest, path: str, known: _KnownAttestation, gate: Gate, route: Route, now: datetime
+) -> ProvenRequest:
+    if ProofKind.DPOP not in route.proof.satisfied_by:
+        raise VerificationFailed(route_reasons.PROOF_KIND_TOO_WEAK, "a DPoP proof")
+    return dpop.verify_proof(
+        request,
+        path=path,
+        key=_hardware_key(known),
+        jkt=known.jkt,
+        find_gate_key=lambda key_id: gate.keys.secret(key_id, now),
+        now=now,
+        max_age=route.max_age,
+    )
+
+
+def _hardware_key(known: _KnownAttestation) -> ec.EllipticCurvePublicKey:
+    if known.key is None:  # two of its five KiB, and most attestations only ever come with session proofs
+        known.key = parse_public(known.claims.sign_jwk)
+    return known.key
+
+
 def _verify(
     proof: RequestProof, known: _KnownAttestation, gate: Gate, route: Route, now: datetime, moment: float
 ) -> ProvenRequest:
     if proof.kind is ProofKind.HARDWARE:
-        if known.key is None:  # two of its five KiB, and most attestations only ever come with session proofs
-            known.key = parse_public(known.claims.sign_jwk)
-        return verify_hardware(proof, key=known.key, jkt=known.jkt, now=moment, max_age=route.max_age)
-    if route.proof is ProofKind.HARDWARE:
+        return verify_hardware(proof, key=_hardware_key(known), jkt=known.jkt, now=moment, max_age=route.max_age)
+    if proof.kind not in route.proof.satisfied_by:
         raise VerificationFailed(route_reasons.PROOF_KIND_TOO_WEAK)
     if known.mac_key is None:
         known.mac_key = _mac_key(known, gate.keys, now)

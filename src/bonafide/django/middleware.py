@@ -62,7 +62,7 @@ class BonafideMiddleware:
         here = judgement.runtime
         verdict = judgement.judge_statement() if here.is_behind_gate else judgement.judge(here.gate())
         refusal = judgement.conclude(judgement.compare_body(verdict))
-        return _closing(request, self._get_response(request) if refusal is None else refusal)
+        return _closing(request, judgement.complete(self._get_response(request)) if refusal is None else refusal)
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
         judgement = Judgement(request, runtime.current(), datetime.now(UTC))
@@ -76,7 +76,7 @@ class BonafideMiddleware:
         else:
             verdict = await sync_to_async(judgement.compare_body, thread_sensitive=False)(verdict)
         refusal = judgement.conclude(verdict)
-        return _closing(request, await self._get_response(request) if refusal is None else refusal)
+        return _closing(request, judgement.complete(await self._get_response(request)) if refusal is None else refusal)
 
     def process_exception(self, request: HttpRequest, failure: Exception) -> HttpResponse | None:
         """Answer what a binding, a decorator or a permission refused inside the view."""

@@ -163,7 +163,6 @@ _PARSERS: Final[Mapping[str, tuple[str, Callable[[object], object]]]] = {
 _KEYS_WITHOUT_PROOF: Final = frozenset(["match", "methods", "client", "because", "max_body", "upgrade"])
 _NOT_BUILT: Final[Mapping[str, tuple[object, ...] | None]] = {
     "fresh": None,
-    "proof": ("dpop",),
     "client": ("server",),
     "ticket": None,
     "firebase-app-check": None,

@@ -74,6 +74,8 @@ class Route:
     def __post_init__(self) -> None:
         """Refuse contradictions: they would read stronger than they are."""
         object.__setattr__(self, "pattern", _compile(self.match))
+        if self.seal and self.proof is ProofKind.DPOP:
+            refuse(self.match, 'seal stands beside no proof = "dpop": such a proof has no session to seal under')
         if self.seal:
             raise ConfigurationError(reasons.ROUTE_NOT_BUILT, f"{self.match}: seal is not built yet")
         if self.client is Client.OPEN and not self.because.strip():

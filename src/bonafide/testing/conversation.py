@@ -21,6 +21,7 @@ from bonafide.proof.http_signature import HardwareSigner, SessionSigner
 from bonafide.reasons import Action
 from bonafide.session import mac_key, open_session
 from bonafide.terms import ProofKind
+from bonafide.testing import dpop
 from bonafide.testing.device import (
     Enrolled,
     KeyUnusable,
@@ -75,6 +76,7 @@ class Conversation:
         self._clock = clock
         self._random = random
         self._stopped: Action | None = None
+        self._nonce = dpop.Nonce()
 
     @property
     def service_path(self) -> str:
@@ -89,9 +91,12 @@ class Conversation:
         seen: Counter[Action] = Counter()
         redirects = 0
         while True:
+            if proof is ProofKind.DPOP and self._nonce.at(self._clock.now()) is None:
+                yield from self._challenge("pop")  # first: a refused request is not always one that may be repeated
             self.sign(request, proof=proof)
             response = yield request
             self._clock.learn(response.headers.get("date"))
+            brought_nonce = self._nonce.learn(response, self._clock.now())
             following = redirected(request, response)
             if following is not None and redirects < MAX_REDIRECTS:
                 request, redirects = following, redirects + 1
@@ -101,7 +106,7 @@ class Conversation:
                 return
             if not _repeatable(request):
                 raise OutcomeUnknown(request, response)
-            if action is Action.SIGN_AGAIN:
+            if action is Action.SIGN_AGAIN and not (proof is ProofKind.DPOP and brought_nonce):
                 proof = ProofKind.HARDWARE  # also where the route demands it and the caller did not know
             yield from self._follow(action, response)
 
@@ -131,6 +136,16 @@ class Conversation:
         if enrolled is None:
             message = "nothing to sign with"
             raise RuntimeError(message)
+        if proof is ProofKind.DPOP:
+            dpop.prove(
+                request,
+                self._keychain.sign_key,
+                attestation=enrolled.client_attestation,
+                issued_at=int(self._clock.now()),
+                identifier=base64url.encode(self._random(NONCE_OCTETS)),
+                nonce=self._nonce.at(self._clock.now()),
+            )
+            return
         session = enrolled.session
         signer: HardwareSigner | SessionSigner
         if proof is ProofKind.SESSION and session is not None:
@@ -250,6 +265,7 @@ class Conversation:
         response = yield from self._post("/challenge", body, signed=False)
         if response.status_code != httpx.codes.OK:
             self._refuse("challenge", response)
+        self._nonce.learn(response, self._clock.now())
         return _text(_object(response), "attestation_challenge")
 
     def _post(
