@@ -76,7 +76,6 @@ def test_what_is_not_said_is_the_strict_choice() -> None:
     [
         "seal = true",
         "fresh = 30",
-        'proof = "dpop"',
         'client = "server"',
         "ticket = true",
         'firebase-app-check = "either"',

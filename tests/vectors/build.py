@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bonafide.testing.vectors import load
-from tests.vectors import admissions, assertions, attestations, formats, messages, page, sessions, statements
+from tests.vectors import (
+    admissions,
+    assertions,
+    attestations,
+    dpop_proofs,
+    formats,
+    messages,
+    page,
+    sessions,
+    statements,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +39,7 @@ AREAS: Final = (
     "client_data",
     "debug",
     "der",
+    "dpop",
     "key_agreement",
     "key_schedule",
     "proof",
@@ -48,6 +59,7 @@ def build() -> Iterator[Vector]:
     yield from sessions.build()
     yield from messages.build()
     yield from statements.build()
+    yield from dpop_proofs.build()
 
 
 def files() -> dict[str, str]:

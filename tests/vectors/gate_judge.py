@@ -35,6 +35,7 @@ def judge_request(vector: Vector) -> Mapping[str, object]:
         headers=given["headers"],
     )
     decision = admit(request, gate=_gate(configured), now=vector.moment())
+    replay_key = decision.replay_key if isinstance(decision, PendingAdmission) else b""
     if isinstance(decision, PendingAdmission):
         decision = decision.settle(FirstUse(vector.text("first_use")))
     if isinstance(decision, Denied):
@@ -42,14 +43,19 @@ def judge_request(vector: Vector) -> Mapping[str, object]:
     if isinstance(decision, Unproven):
         return {"unproven": True}
     assert not isinstance(decision, PendingAdmission | Exempt)
-    verify_digest(decision.digest, digest_of([base64.b64decode(given["body"])]))
-    path, query = parse_request_line(request)
-    token = request.headers["oauth-client-attestation"]
-    return {
+    proven = {
         "instance": decision.attestation.instance,
         "jkt": decision.jkt,
         "proof": decision.proof.value,
         "digest": decision.digest,
+    }
+    if decision.digest is None:  # a DPoP proof has no base, and covers no body
+        return {**proven, "replay_key": encode(replay_key)}
+    verify_digest(decision.digest, digest_of([base64.b64decode(given["body"])]))
+    path, query = parse_request_line(request)
+    token = request.headers["oauth-client-attestation"]
+    return {
+        **proven,
         "base": encode(parse_proof(request, path=path, query=query, attestation=token).base),
     }
 

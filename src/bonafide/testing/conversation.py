@@ -110,6 +110,10 @@ class Conversation:
                 proof = ProofKind.HARDWARE  # also where the route demands it and the caller did not know
             yield from self._follow(action, response)
 
+    def learn_nonce(self, response: httpx.Response) -> None:
+        """Keep the nonce that an answer brings for the next DPoP proof: for whoever signs and sends by themselves."""
+        self._nonce.learn(response, self._clock.now())
+
     def _may_follow(self, action: Action, seen: Counter[Action]) -> bool:
         """Count this hint, and tell whether its bound still allows following it."""
         seen[action] += 1
