@@ -24,7 +24,7 @@ from bonafide.reasons import request as request_reasons
 from bonafide.reasons import route as route_reasons
 from bonafide.routes import parse_rules
 from bonafide.stores.memory import MemoryReplayStore
-from bonafide.terms import EvidenceEnvironment, ProofKind, Tier
+from bonafide.terms import ProofKind, Tier
 from tests import gate_world
 from tests.dpop_world import GONE, JTI, KEY_ID, RULE, nonce, proof, public, request
 from tests.gate_world import GATE_SECRET, HARDWARE, ISSUER_KEY, JKT, NOW, Banned, HeldKeys, claims, gate, token
@@ -210,12 +210,9 @@ def test_client_that_used_a_nonce_is_told_the_next() -> None:
         ({"htm": "POST"}, "invalid_dpop_proof"),
         ({"headers": {"dpop": None}}, "invalid_dpop_proof"),
         ({"headers": {"oauth-client-attestation": token(expires_at=NOW)}}, "use_fresh_attestation"),
-        (
-            {"headers": {"oauth-client-attestation": token(environment=EvidenceEnvironment.DEBUG)}},
-            "invalid_client_attestation",
-        ),
+        ({"headers": {"oauth-client-attestation": proof()}}, "invalid_client_attestation"),
     ],
-    ids=str,
+    ids=["method", "no proof", "expired", "no client attestation"],
 )
 def test_other_refusals_on_a_dpop_route_name_their_error_and_bring_no_nonce(change: dict[str, Any], error: str) -> None:
     assert added(request(**change)) == {"WWW-Authenticate": f'DPoP algs="ES256", error="{error}"'}

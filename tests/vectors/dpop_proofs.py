@@ -114,7 +114,6 @@ def _cases() -> dict[str, tuple[str, str, dict[str, Any]]]:
 
 
 def _good() -> dict[str, tuple[str, str, dict[str, Any]]]:
-    bare = {"headers": {"authorization": None}}
     return {
         "good": ("By the key of the client attestation", ACCEPT, {}),
         "good_no_token": (
@@ -224,7 +223,7 @@ def _tokens_and_nonces() -> dict[str, tuple[str, str, dict[str, Any]]]:
 
 
 def _beside() -> dict[str, tuple[str, str, dict[str, Any]]]:
-    pop, ours = {"oauth-client-attestation-pop": "x"}, {"signature": "bonafide=:AAAA:"}
+    ours = {"signature": "bonafide=:AAAA:"}
     session, hardware = [{"match": "/api/**"}], [{"match": "/api/**", "proof": "hardware"}]
     return {
         "signature": ("Our own proof beside it", "beside_another_proof", {"headers": ours}),

@@ -44,8 +44,8 @@ def attest_for(
     keychain = device.keychain
     enrolled = keychain.enrolled
     if enrolled is None:
-        message = "not enrolled"
-        raise RuntimeError(message)
+        why = "not enrolled"
+        raise RuntimeError(why)
     message = renewal_message(device, enrolled.next_challenge, enrolled.instance, audience=audience)
     message.evidence = device.make_assertion(message)
     response = yield conversation.compose(f"/instances/{enrolled.instance}/renewals", message.body())
@@ -59,8 +59,8 @@ def attest_for(
     except (BonafideError, KeyError) as error:
         raise AnswerRefused(str(error)) from None
     if not isinstance(token, str) or not isinstance(following, str):
-        message = "no client attestation"
-        raise AnswerRefused(message)
+        why = "no client attestation"
+        raise AnswerRefused(why)
     keychain.enrolled = replace(enrolled, next_challenge=following)
     return token
 
