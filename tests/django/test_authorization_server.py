@@ -35,7 +35,7 @@ from django.contrib.auth import get_user_model
 from django.urls import include, path
 from rest_framework.response import Response
 from rest_framework.views import APIView
-from rest_framework_simplejwt.state import token_backend
+from rest_framework_simplejwt.tokens import AccessToken
 
 from bonafide.codec import base64url
 from bonafide.django.contrib.simplejwt import ConfirmedJWTAuthentication
@@ -77,6 +77,8 @@ def api(settings: Any) -> None:
     """Lock the API, which takes DPoP. SimpleJWT verifies the authorization server's tokens by a key that they share."""
     locked_api.lock(settings)
     settings.ROOT_URLCONF = __name__
+    settings.SECRET_KEY = "a key of these tests that is long enough for HS256"  # SimpleJWT keeps the first it sees
+    settings.SIMPLE_JWT = {"SIGNING_KEY": settings.SECRET_KEY}
     settings.BONAFIDE = settings.BONAFIDE | {"ROUTES": [{"match": "/api/**", "proof": "dpop"}]}
 
 
@@ -168,7 +170,7 @@ def authorization(bonafide_client: AppClient) -> Iterator[Serving]:
     issue_for(ISSUER)
     ada = get_user_model().objects.create_user("ada", password="hers")
     jwks = json.loads(send(locked_api.unsigned(path="/bonafide/v1/jwks.json")).content)
-    trusting = AuthorizationServer(jwks=jwks, user=ada.pk, token_key=token_backend.signing_key)
+    trusting = AuthorizationServer(jwks=jwks, user=ada.pk, token_key=AccessToken().get_token_backend().signing_key)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
