@@ -75,7 +75,7 @@ class Gate:
             proof=proof,
             app_version=claims.app_version,
             warnings=claims.warnings,
-            digest=request.headers["content-digest"],
+            digest=request.headers["content-digest"] if proof.covers_body else None,
             attestation=digest_of_attestation(token),
         )
 
@@ -245,6 +245,22 @@ def test_gate_with_a_weaker_rule_is_not_believed(
     request = signed(bonafide_client)
     assert reason(send(gate.admitted(request))) == "statement.route_mismatch"
     assert content(send(gate.admitted(request, proof=ProofKind.HARDWARE)))["proof"] == "hardware"
+
+
+def test_dpop_is_believed_where_the_projects_own_rule_takes_it_and_there_its_body_is_nobodys(
+    settings: Any, gate: Gate, bonafide_client: AppClient, send: Send
+) -> None:
+    request = signed(bonafide_client, "POST", proof=ProofKind.DPOP, content=b"body")
+    told = gate.admitted(request, proof=ProofKind.DPOP)
+    for keys in ({}, {"proof": "hardware"}):
+        rule(settings, **keys)
+        assert reason(send(told)) == "statement.route_mismatch"
+    rule(settings, proof="dpop")
+    answer = send(told)
+    assert (content(answer)["proof"], content(answer)["body"]) == ("dpop", "body")
+    assert "dpop-nonce" not in answer.headers  # the gate has handed one out
+    edited = httpx.Request("POST", told.url, headers=told.headers, content=b"bodX")
+    assert content(send(edited))["body"] == "bodX"
 
 
 def test_nobody_is_admitted_where_the_project_admits_nobody(gate: Gate, bonafide_client: AppClient, send: Send) -> None:

@@ -55,6 +55,7 @@ def build() -> Iterator[Vector]:
     for name, (comment, expect, change) in _cases().items():
         later = change.pop("later", timedelta())
         admitted = change.pop("admitted", True)
+        digest = change.pop("digest", SENDER.digest)
         accepted = expect == ACCEPT
         yield Vector(
             name=f"statement/{name}",
@@ -62,7 +63,7 @@ def build() -> Iterator[Vector]:
             now=NOW + later,
             input={"statement": _token(_body()), "keys": [encode(KEY)], **REQUEST, **change},
             expect=expect if accepted else f"statement.{expect}",
-            claims=_claims(admitted=admitted) if accepted else None,
+            claims=_claims(digest, admitted=admitted) if accepted else None,
         )
 
 
@@ -141,6 +142,13 @@ def _cases() -> dict[str, tuple[str, str, dict[str, Any]]]:
         "sender_member_more": ("A member more of the sender", "malformed", of_sender(more="x")),
         "sender_tier": ("A tier that nobody has", "malformed", of_sender(tier="best")),
         "sender_proof": ("A proof that nobody makes", "malformed", of_sender(proof="none")),
+        "good_dpop": (
+            "By DPoP, which covers no body",
+            ACCEPT,
+            {**of_sender(proof="dpop", digest=None), "digest": None},
+        ),
+        "dpop_digest": ("By DPoP, with a digest that it cannot cover", "malformed", of_sender(proof="dpop")),
+        "digest_none": ("By a session, without the digest", "malformed", of_sender(digest=None)),
         "sender_warnings": ("Warnings as one text", "malformed", of_sender(warn="old_os")),
     }
 
@@ -172,12 +180,12 @@ def _edited(token: str) -> str:
     return f"{head}.{base64url.encode(other)}.{mac}"
 
 
-def _claims(*, admitted: bool) -> Mapping[str, object]:
+def _claims(digest: str | None, *, admitted: bool) -> Mapping[str, object]:
     return {
         "admitted": admitted,
         "route": "/api/**",
         "client": "app",
         "record": "cmVjb3JkLTAwMDAwMDAwMQ",
         "instance": SENDER.instance if admitted else None,
-        "digest": SENDER.digest if admitted else None,
+        "digest": digest if admitted else None,
     }
