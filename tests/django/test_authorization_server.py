@@ -66,7 +66,8 @@ class Me(APIView):
     authentication_classes = [ConfirmedJWTAuthentication]  # noqa: RUF012 - as REST framework has it
 
     def get(self, request: Request) -> Response:
-        return Response({"user": request.user.get_username(), "proof": request._request.bonafide.proof})
+        verdict: Any = getattr(request._request, "bonafide", None)
+        return Response({"user": request.user.get_username(), "proof": verdict.proof})
 
 
 urlpatterns = [path("api/me", Me.as_view()), path("bonafide/v1/", include("bonafide.django.urls"))]
@@ -130,8 +131,8 @@ class AuthorizationServer:
         header = jwt.get_unverified_header(token)
         assert header["typ"] == "oauth-client-attestation+jwt"
         key = next(jwt.PyJWK(entry) for entry in self.jwks["keys"] if entry["kid"] == header["kid"])
-        options = {"require": ["sub", "exp", "iat", "cnf"]}
-        claims = jwt.decode(token, key, algorithms=["ES256"], audience=ISSUER, options=options)
+        required: Any = {"require": ["sub", "exp", "iat", "cnf"]}
+        claims = jwt.decode(token, key, algorithms=["ES256"], audience=ISSUER, options=required)
         assert "bonafide" not in claims
         assert "d" not in claims["cnf"]["jwk"]
         return claims["cnf"]["jwk"], claims["sub"]
@@ -139,8 +140,8 @@ class AuthorizationServer:
     def verify_possession(self, token: str, key: dict[str, str]) -> None:
         """Section 7.2: type, algorithm, the key of the attestation, audience, one use."""
         assert jwt.get_unverified_header(token)["typ"] == "oauth-client-attestation-pop+jwt"
-        options = {"require": ["aud", "jti", "iat"]}
-        claims = jwt.decode(token, jwt.PyJWK(key, "ES256"), algorithms=["ES256"], audience=ISSUER, options=options)
+        required: Any = {"require": ["aud", "jti", "iat"]}
+        claims = jwt.decode(token, jwt.PyJWK(key, "ES256"), algorithms=["ES256"], audience=ISSUER, options=required)
         self.use_once(claims["jti"])
 
     def verify_dpop(self, proof: str, url: str, key: dict[str, str]) -> str:
@@ -170,7 +171,7 @@ def authorization(bonafide_client: AppClient) -> Iterator[Serving]:
     issue_for(ISSUER)
     ada = get_user_model().objects.create_user("ada", password="hers")
     jwks = json.loads(send(locked_api.unsigned(path="/bonafide/v1/jwks.json")).content)
-    trusting = AuthorizationServer(jwks=jwks, user=ada.pk, token_key=AccessToken().get_token_backend().signing_key)
+    trusting = AuthorizationServer(jwks=jwks, user=ada.pk, token_key=str(AccessToken().get_token_backend().signing_key))
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -319,14 +320,15 @@ def test_client_of_others_gets_a_token_and_calls_the_api(bonafide_client: AppCli
         evidence=StaticSvidSource("unused"),
         pop_method="dpop_combined",
     )
-    with httpx.Client(transport=InProcess(), auth=theirs.httpx_auth()) as http:
+    auth: httpx.Auth = theirs.httpx_auth()  # type: ignore[no-untyped-call]  # theirs has no annotations
+    with httpx.Client(transport=InProcess(), auth=auth) as http:
         theirs.token()
         attestation = bonafide_client.device.keychain.enrolled.client_attestation  # type: ignore[union-attr]  # it has
         beside = {"OAuth-Client-Attestation": attestation}
         for _ in range(3):
             answer = http.get(API, headers=beside)
             assert answer.json() == {"user": "ada", "proof": "dpop"}
-        assert answer.request.headers["authorization"].startswith("DPoP ")
+            assert answer.request.headers["authorization"].startswith("DPoP ")
     assert authorization.server.log == ["nonce mismatch", "issued"]
     assert [row.reason for row in locked_api.would_have_refused()] == ["dpop.nonce_missing"]
 

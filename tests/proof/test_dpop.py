@@ -105,7 +105,7 @@ HEADERS: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
-def test_header_outside_the_profile_is_refused(header: dict[str, object]) -> None:
+def test_header_outside_the_profile_is_refused(header: dict[str, Any]) -> None:
     refused(request(sent=proof(**header)), reasons.HEADER_REFUSED)
 
 
@@ -179,7 +179,7 @@ CLAIMS: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("said", CLAIMS.values(), ids=CLAIMS)
-def test_claims_outside_the_profile_are_refused(said: dict[str, object]) -> None:
+def test_claims_outside_the_profile_are_refused(said: dict[str, Any]) -> None:
     refused(request(**said), reasons.CLAIMS_MALFORMED)
 
 

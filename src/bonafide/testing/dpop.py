@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bonafide.proof import dpop
-from bonafide.proof.http_signature import CLIENT_ATTESTATION
+from bonafide.proof.http_signature import CLIENT_ATTESTATION, DPOP
 from bonafide.testing.signed_request import OWN_HEADERS, canonical_target
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def prove(
         request.headers[CLIENT_ATTESTATION] = attestation
     authorization = request.headers.get("authorization", "")
     bound = authorization[: len(_SCHEME)].lower() == _SCHEME
-    request.headers[dpop.DPOP] = dpop.prove(
+    request.headers[DPOP] = dpop.prove(
         request.method,
         target_of(request.url),
         key=key,
