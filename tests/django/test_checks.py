@@ -131,11 +131,18 @@ def test_no_table_is_a_warning(settings: Any) -> None:
         ({"mode": "50%"}, "W003"),
         ({"legacy": {"until": "2999-01-01", "max_share": 0.1}}, "W004"),
         ({"single_use": False, "methods": ["GET"]}, "W011"),
+        ({"proof": "dpop"}, "W012"),
+        ({"proof": "dpop", "methods": ["GET", "POST"]}, "W012"),
     ],
 )
 def test_rule_that_lets_more_in_is_named(settings: Any, keys: dict[str, Any], warning: str) -> None:
     assert found(settings, ROUTES=[{"match": "/api/**"} | keys, *SOUND[1:]]) == [warning]
     assert "/api/**" in checks.examine()[0].msg
+
+
+def test_dpop_where_nothing_lies_in_a_body_is_no_warning(settings: Any) -> None:
+    rule = {"match": "/api/**", "proof": "dpop", "methods": ["GET", "DELETE"]}
+    assert found(settings, ROUTES=[rule, {"match": "/api/**"}, *SOUND[1:]]) == []
 
 
 def test_binding_on_first_use_is_a_warning(settings: Any) -> None:

@@ -216,6 +216,12 @@ _SAID_ALOUD: Final[tuple[tuple[str, str, str, Callable[[Route], bool]], ...]] = 
         "A recorded request can be sent again while its proof is fresh. Remove single_use = false where it matters.",
         lambda route: not route.single_use,
     ),
+    (
+        "W012",
+        "Routes on which DPoP admits requests whose bodies nobody signed",
+        'Whoever is on the way edits body and query. Name the methods that need neither, or demand proof = "session".',
+        lambda route: route.leaves_bodies_open,
+    ),
 )
 
 

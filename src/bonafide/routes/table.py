@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_PROOF_AGE_S: Final = 300
 """The most that a route for slow uploads may allow between signing and arrival."""
 
+_WITHOUT_BODY: Final = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))
 _MATCH_CACHE_ENTRIES: Final = 4096
 _MATCH_CACHE_PATH_CHARACTERS: Final = 256
 _WILDCARDS: Final = re.compile(r"(?<=/)(\*\*\Z|\*(?=/|\Z))")
@@ -90,6 +91,11 @@ class Route:
             refuse(self.match, "legacy.max_share is above 0 and at most 1")
         if self.client is not Client.APP and self.legacy is not None:
             refuse(self.match, "legacy is for app routes")
+
+    @property
+    def leaves_bodies_open(self) -> bool:
+        """Whether requests that act by their bodies are admitted by a proof that covers none (DPoP)."""
+        return not self.proof.covers_body and not (self.methods is not None and self.methods <= _WITHOUT_BODY)
 
 
 class RouteTable:
