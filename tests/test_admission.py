@@ -607,11 +607,6 @@ def test_instance_without_a_session_is_refused_where_answers_are_sealed_and_by_i
     assert admitted(asked, clear).answer_key is None
 
 
-def test_instance_without_a_session_makes_no_session_proof() -> None:
-    at = gate()
-    denied(request(attestation=_without_session(at)), proof_reasons.SESSION_KEY_UNKNOWN, at)
-
-
 def test_session_is_asked_for_after_the_proof_held() -> None:
     at = _sealing()
     asked = request(signer=HARDWARE, attestation=_without_session(at))
