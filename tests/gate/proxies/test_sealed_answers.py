@@ -94,7 +94,7 @@ def asked_of(program: Path, site: str, *fields: tuple[str, str]) -> tuple[list[M
 
 
 def test_a_site_that_compresses_everything_leaves_alone_what_is_asked_for_as_it_is(program: Path) -> None:
-    """Our clients ask for `identity`; whoever edits that on the way spoils the answer, and learns nothing by it."""
+    """Python's client asks for no coding; an iPhone's takes off what its system asked for before it opens."""
     answers, _ = asked_of(program, COMPRESSING, ("Accept-Encoding", "identity"))
     assert [opened(answer) for answer in answers] == [BODY, BODY]
     assert not answers[0].all("Content-Encoding")
