@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bonafide.testing.vectors import load
-from tests.vectors import admissions, assertions, attestations, formats, messages, page, sessions, statements
+from tests.vectors import admissions, assertions, attestations, documents, formats, messages, page, sessions, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,7 @@ AREAS: Final = (
     "client_data",
     "debug",
     "der",
+    "document",
     "key_agreement",
     "key_schedule",
     "proof",
@@ -46,6 +47,7 @@ def build() -> Iterator[Vector]:
     yield from formats.build()
     yield from admissions.build()
     yield from sessions.build()
+    yield from documents.build()
     yield from messages.build()
     yield from statements.build()
 

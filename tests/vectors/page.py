@@ -26,6 +26,7 @@ _TESTS: Final = {
     "request": "tests/vectors/test_verdicts.py",
     "route": "tests/vectors/test_verdicts.py",
     "session": "tests/vectors/test_verdicts.py",
+    "document": "tests/vectors/test_verdicts.py",
     "key_schedule": "tests/vectors/test_verdicts.py",
     "key_agreement": "tests/vectors/test_verdicts.py",
     "client_data": "tests/vectors/test_verdicts.py",
@@ -47,6 +48,9 @@ SHOWN_ELSEWHERE: Final = {
     "challenge.governed": "tests/django/test_views.py",
     "statement.route_mismatch": "tests/django/test_behind_gate.py",
     "session.derivation_misused": "tests/test_session.py",
+    "document.unissuable": "tests/documents/test_envelope.py",
+    "document.agree_key_missing": "tests/django/test_document_views.py",
+    "document.pins_missing": "tests/django/test_document_views.py",
     "session.key_missing": "tests/test_keys.py",
 }
 """Reasons that depend on more than one input, e.g. on how a server hands over a body: tests show them."""
@@ -75,6 +79,7 @@ _TITLES: Final = {
     "request": "Form of a request (PROTOCOL section 4)",
     "route": "Route policy (PROTOCOL section 6)",
     "session": "Session, as a device opens it (PROTOCOL section 5)",
+    "document": "Secrets, configuration and pins, as an app opens them (PROTOCOL section 5; ADR 15)",
     "key_schedule": "Key schedule of a session (PROTOCOL section 5; RFC 5869)",
     "key_agreement": "Key agreement of a session (PROTOCOL section 5; RFC 7518 section 4.6)",
     "client_data": "Client data, as an app writes it (PROTOCOL section 2)",

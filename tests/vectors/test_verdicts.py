@@ -15,6 +15,7 @@ AREAS = (
     "challenge",
     "client_attestation",
     "client_data",
+    "document",
     "key_agreement",
     "key_schedule",
     "proof",

@@ -12,6 +12,7 @@ import Testing
         "cbor": "read by the service alone, inside evidence",
         "der": "likewise, inside certificates",
         "challenge": "opaque to the app",
+        "document": "to be read as soon as the app opens secrets, configuration and pins",
         "statement": "between a gate and the API behind it",
     ]
 
