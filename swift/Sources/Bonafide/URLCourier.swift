@@ -47,6 +47,13 @@ final class URLCourier: Sendable {
         if isOwner { session.finishTasksAndInvalidate() }
     }
 
+    /// Has the next requests go over new connections, whose certificates are judged by the pins that hold now.
+    ///
+    /// A given session keeps those that it has: they are its owner's.
+    func closeConnections() {
+        if isOwner { session.flush {} }
+    }
+
     func data(for request: URLRequest) async throws -> (Data, HTTPURLResponse) {
         try await transfer { session, completion in
             session.dataTask(with: request) { completion(.init($0 ?? Data(), $1, $2)) }

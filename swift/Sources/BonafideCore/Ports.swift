@@ -156,13 +156,28 @@ public protocol Clock: Sendable {
     func sleep(_ seconds: Double) async throws
 }
 
-/// A message to the service: always POST, JSON.
+/// A message to the service: a POST with a body of JSON, or a GET without one.
 public struct ServiceMessage: Sendable {
+    /// `POST` or `GET`.
+    public let method: String
     /// The absolute URL, canonical.
     public let url: String
     /// Field names in lower case, and their values.
     public let headers: [(name: String, value: String)]
     public let body: [UInt8]
+    /// The most that is read of the answer's body, in octets.
+    public let maxAnswerOctets: Int
+
+    init(
+        method: String = "POST", url: String, headers: [(name: String, value: String)], body: [UInt8],
+        maxAnswerOctets: Int = 64 * 1024
+    ) {
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
+        self.maxAnswerOctets = maxAnswerOctets
+    }
 }
 
 /// The service's answer.

@@ -11,11 +11,11 @@ public enum ProofKind: Sendable {
 /// The device is enrolled on first use. While its client attestation is fresh, a proof costs no network, no actor and
 /// no storage; it is renewed ahead of its end, beside the requests that go on.
 public final class Client: Sendable {
-    private let configuration: Configuration
-    private let world: World
-    private let clock: TrustedClock
+    let configuration: Configuration
+    let world: World
+    let clock: TrustedClock
     private let turnstile = Turnstile()
-    private let live = Guarded<Credentials?>(nil)
+    let live = Guarded<Credentials?>(nil)
     /// Before this time no further early renewal is tried: seconds since 1970.
     private let nextEarlyRenewal = Guarded<Double>(0)
     private let keeper: Keeper

@@ -49,6 +49,7 @@ struct SessionSigner: Sendable {
 
 /// What requests are proven with until it ends.
 struct Credentials: Sendable {
+    let instance: String
     let attestation: String
     let session: SessionSigner
     let keys: Ledger.Keys
@@ -60,6 +61,7 @@ struct Credentials: Sendable {
     static let margin: Double = 5
 
     init(_ enrolled: Enrolment.Enrolled, keys: Ledger.Keys, crypto: any Crypto) {
+        instance = enrolled.instance
         attestation = enrolled.attestation
         session = SessionSigner(enrolled.session, crypto: crypto)
         self.keys = keys

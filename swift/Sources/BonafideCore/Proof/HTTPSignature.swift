@@ -72,6 +72,8 @@ public struct ProofFields: Sendable {
     public let contentDigest: String
     public let signatureInput: String
     public let signature: String
+    /// What an answer to this very request is for; nil on enrolment and renewal.
+    let question: Question?
 
     /// Field names as they are usually written, and values.
     public var all: [(name: String, value: String)] {
@@ -83,9 +85,15 @@ public struct ProofFields: Sendable {
     }
 
     init(base: HTTPSignature.Base, signature: [UInt8], request: RequestHead, attestation: String?) {
+        question = attestation.map { _ in Question(base: base.octets) }
         clientAttestation = attestation
         contentDigest = request.contentDigest.field
         signatureInput = base.signatureInput
         self.signature = "bonafide=:\(Base64.encoded(signature)):"
     }
+}
+
+/// What an answer is for: the octets that were signed.
+struct Question: Sendable {
+    let base: [UInt8]
 }

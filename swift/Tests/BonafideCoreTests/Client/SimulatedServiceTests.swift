@@ -100,7 +100,7 @@ import Testing
 }
 
 /// Changes messages on their way.
-private struct Rewriting: Transport {
+struct Rewriting: Transport {
     let service: SimulatedService
     let change: @Sendable (ServiceMessage) -> ServiceMessage
 

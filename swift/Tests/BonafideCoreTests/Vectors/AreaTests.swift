@@ -3,8 +3,8 @@ import Testing
 /// Every folder of vectors is either spoken by the app and read here, or the service's alone, and why.
 @Suite struct AreaTests {
     static let read: Set<String> = [
-        "client_attestation", "client_data", "debug", "key_agreement", "key_schedule", "proof", "request", "route",
-        "session",
+        "client_attestation", "client_data", "debug", "document", "key_agreement", "key_schedule", "proof", "request",
+        "route", "session",
     ]
     static let notTheApps: [String: String] = [
         "app_assertion": "made by Apple's framework and handed through as octets",
@@ -12,7 +12,6 @@ import Testing
         "cbor": "read by the service alone, inside evidence",
         "der": "likewise, inside certificates",
         "challenge": "opaque to the app",
-        "document": "to be read as soon as the app opens secrets, configuration and pins",
         "statement": "between a gate and the API behind it",
     ]
 
