@@ -64,11 +64,12 @@ class Ending:
 
 
 def publish(
-    app: App, hosts: Mapping[str, PinnedHost], *, by: str, now: datetime, expires_at: datetime
+    app: App, hosts: Mapping[str, PinnedHost], *, over: int, by: str, now: datetime, expires_at: datetime
 ) -> PublishedPins:
-    """Publish the next version, with exactly these hosts.
+    """Publish the next version, with exactly these hosts, made of what version `over` held (0: of nothing).
 
-    Raises `ValidationError` for hosts or pins that no app would take, and for an end that is not ahead.
+    Raises `ValidationError` for hosts or pins that no app would take, for an end that is not ahead, and where somebody
+    else has published since `over`, whose hosts would be lost.
     """
     _require_form(hosts)
     expires_at = expires_at.astimezone(UTC).replace(microsecond=0)
@@ -80,7 +81,7 @@ def publish(
         row = PublishedPins(
             environment=app.environment,
             app=app.name,
-            version=versions.take(app, Document.PINS, using=using),
+            version=_next(app, over, using),
             hosts={name: asdict(host) for name, host in hosts.items()},
             published_at=now,
             published_by=by,
@@ -98,6 +99,14 @@ def publish(
             detail=detail,
         )
     return row
+
+
+def _next(app: App, over: int, using: str) -> int:
+    number = versions.take(app, Document.PINS, using=using)
+    if number != over + 1:
+        message = "Somebody else published meanwhile; nothing was. Look at theirs, and repeat."
+        raise ValidationError(message)
+    return number
 
 
 def newest(environment: Environment | str, app: str, *, using: str | None = None) -> PublishedPins | None:

@@ -28,7 +28,6 @@ from bonafide.reasons import configuration as reasons
 from bonafide.terms import Tier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from django.db.models import QuerySet
@@ -160,6 +159,18 @@ def read(
     return content
 
 
+def parse_json(text: str) -> object:
+    """Read one JSON value. Raises `ValidationError`, which does not repeat it."""
+    try:
+        members = json.parse_object(b'{"%s":%s}' % (_WRAP.encode(), text.encode("utf-8")))
+    except BonafideError:
+        members = {}
+    if members.keys() != {_WRAP}:  # a text that closes the member and begins another is no value either
+        message = 'The value is no JSON: true, 20, "blue", {"a": 1}.'
+        raise ValidationError(message)
+    return members[_WRAP]
+
+
 def _value(row: AppValue, key: SealingKey | None) -> object:
     if row.kind == ValueKind.PUBLIC:
         return _decoded(row.public.encode("utf-8"), row)
@@ -252,7 +263,7 @@ def _tell(kind: AuditKind, row: AppValue, *, by: str, now: datetime, using: str)
     )
 
 
-def erase_ended(rows: Iterable[int], *, using: str) -> int:
-    """Erase the octets of rows that ended, by their keys, and return how many there were."""
-    ended = AppValue.objects.using(using).filter(pk__in=list(rows)).exclude(ended_version=None)
-    return ended.update(sealed=None, public="")
+def erase_ended(before: datetime, *, using: str) -> int:
+    """Erase the octets of versions that ended before this, and return how many there were. Who set them is kept."""
+    rows = AppValue.objects.using(using).filter(ended_at__lt=before).exclude(sealed=None, public="")
+    return rows.update(sealed=None, public="")
