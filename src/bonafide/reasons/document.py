@@ -109,7 +109,7 @@ EXPIRED: Final = Reason(
 
 UNISSUABLE: Final = Reason(
     code="document.unissuable",
-    meaning="The program tried to issue a document that no app would take: too long, or times and version out of range.",
+    meaning="The program tried to issue a document that no app would take: too long, or out of its form.",
     honest_cause="More or longer values than one document holds.",
     likely_attack="None: only the operator can cause this.",
     remedy="Remove values, or make them shorter. The detail names the part.",

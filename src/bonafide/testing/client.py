@@ -22,11 +22,13 @@ from bonafide.terms import ProofKind
 from bonafide.testing.clock import LearnedClock
 from bonafide.testing.conversation import Conversation
 from bonafide.testing.device import Build, Device
+from bonafide.testing.documents import PROOFS, Configuration, DocumentReader
 from bonafide.testing.hints import AnswerRefused, OutcomeUnknown, Pause, Refused, Stopped, following
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator
 
+    from bonafide.documents import PinsDocument, SecretsDocument
     from bonafide.testing.hints import Steps
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "AppClient",
     "AsyncAppClient",
     "Build",
+    "Configuration",
     "Device",
     "ForeignAuthority",
     "OutcomeUnknown",
@@ -130,6 +133,7 @@ class AppClient(httpx.Client):
         self.device = device
         self.clock = LearnedClock(clock)
         self.conversation = _converse(device, api, service, service_keys, self.clock)
+        self._reader = DocumentReader(device, pinned=frozenset(service_keys), clock=self.clock)
         self._sleep = sleep
         auth = _ProofAuth(
             self.conversation,
@@ -155,6 +159,21 @@ class AppClient(httpx.Client):
     def renew(self) -> None:
         """Renew now instead of when it is due. Raises `Refused`, `AnswerRefused`, `Stopped`."""
         self._run(self.conversation.renew())
+
+    def secrets(self) -> SecretsDocument:
+        """Ask for the app's secrets, on a proof by the `sign` key. Raises `Refused`, `AnswerRefused`, `Stopped`."""
+        return self._reader.secrets(self._ask("secrets"))
+
+    def configuration(self) -> Configuration:
+        """Ask for the remote configuration. Raises as `secrets`."""
+        return self._reader.configuration(self._ask("configuration"))
+
+    def pins(self) -> PinsDocument:
+        """Ask for the pins. Raises as `secrets`."""
+        return self._reader.pins(self._ask("pins"))
+
+    def _ask(self, document: str) -> httpx.Response:
+        return self.get(**_question(document, self.conversation))
 
     def _run(self, steps: Steps) -> None:
         step = next(steps, None)
@@ -184,8 +203,10 @@ class AsyncAppClient(httpx.AsyncClient):
         """As `AppClient`."""
         self.device = device
         self.clock = LearnedClock(clock)
+        self.conversation = _converse(device, api, service, service_keys, self.clock)
+        self._reader = DocumentReader(device, pinned=frozenset(service_keys), clock=self.clock)
         auth = _ProofAuth(
-            _converse(device, api, service, service_keys, self.clock),
+            self.conversation,
             api=httpx.URL(api),
             hardware=frozenset(hardware),
             sleep=time.sleep,
@@ -196,6 +217,21 @@ class AsyncAppClient(httpx.AsyncClient):
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         """As `AppClient.send`."""
         return await super().send(request, **_with_our_auth(options))
+
+    async def secrets(self) -> SecretsDocument:
+        """As `AppClient.secrets`."""
+        return self._reader.secrets(await self._ask("secrets"))
+
+    async def configuration(self) -> Configuration:
+        """As `AppClient.configuration`."""
+        return self._reader.configuration(await self._ask("configuration"))
+
+    async def pins(self) -> PinsDocument:
+        """As `AppClient.pins`."""
+        return self._reader.pins(await self._ask("pins"))
+
+    async def _ask(self, document: str) -> httpx.Response:
+        return await self.get(**_question(document, self.conversation))
 
 
 def _converse(
@@ -208,6 +244,12 @@ def _converse(
         clock=clock,
         random=secrets.token_bytes,
     )
+
+
+def _question(document: str, conversation: Conversation) -> dict[str, Any]:
+    """Return how httpx asks the service for a document."""
+    url = f"{conversation.service_path.rstrip('/')}/{document}"
+    return {"url": url, "extensions": {"bonafide_proof": PROOFS[document]}}
 
 
 def _with_our_auth(options: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bonafide.django.admin.bans import BanAdmin
+from bonafide.django.admin.documents import AppValueAdmin, DeliveryAdmin, PublishedPinsAdmin
 from bonafide.django.admin.gates import OpeningAdmin, RegisteredGateAdmin
 from bonafide.django.admin.identities import AppAdmin, DebugSecretAdmin
 from bonafide.django.admin.instances import InstanceAdmin
@@ -10,12 +11,15 @@ from bonafide.django.admin.journal import AuditEventAdmin, ObservedRouteAdmin, R
 
 __all__ = [
     "AppAdmin",
+    "AppValueAdmin",
     "AuditEventAdmin",
     "BanAdmin",
     "DebugSecretAdmin",
+    "DeliveryAdmin",
     "InstanceAdmin",
     "ObservedRouteAdmin",
     "OpeningAdmin",
+    "PublishedPinsAdmin",
     "RefusalAdmin",
     "RegisteredGateAdmin",
 ]

@@ -43,6 +43,7 @@ def make_ready(home: Path) -> ServiceRing:
             call_command("migrate", interactive=False, verbosity=0)
         keys = KeySources(conf.current())
         keys.challenge_key()
+        keys.document_key()
         return keys.service_ring()
     finally:
         _leave_connections_behind()
