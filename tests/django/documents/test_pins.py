@@ -160,7 +160,7 @@ def test_an_end_is_told_in_words(app: App) -> None:
     first, second = pins.due("test", ENDS)
     assert first.words(NOON) == f"The pinned certificate of {NAME} (shop) ends on 2026-12-31"
     assert first.words(ENDS) == f"The pinned certificate of {NAME} (shop) ended on 2026-12-31"
-    assert second.words(NOON) == "The published pins (shop) ends on 2027-01-30"
+    assert second.words(NOON) == "The published document of pins (shop) ends on 2027-01-30"
 
 
 def test_a_system_check_tells_it_where_the_database_may_be_asked(app: App, settings: Any, tmp_path: Any) -> None:

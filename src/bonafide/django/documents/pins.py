@@ -60,7 +60,7 @@ class Ending:
 
     def words(self, now: datetime) -> str:
         """Say it in one line."""
-        what = f"The pinned certificate of {self.host}" if self.host else "The published pins"
+        what = f"The pinned certificate of {self.host}" if self.host else "The published document of pins"
         verb = "ends" if now < self.ends_at else "ended"
         return f"{what} ({self.app}) {verb} on {self.ends_at:%Y-%m-%d}"
 
