@@ -238,7 +238,7 @@ def examine_rows(app_configs: object = None, databases: object = None, **_: obje
         return []  # `examine` tells the first, and `migrate` asks before there are tables
     return [
         Caution(
-            f"{ending.words(now)}.",
+            f"Pins of an app come to their end: {ending.words(now)}.",
             hint="Apps refuse a host whose key is not pinned, and pins that have ended protect nobody. "
             "Publish them again: manage.py bonafide_pins publish.",
             id="bonafide.W013",

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final
 from django.core.exceptions import ValidationError
 from django.db import router, transaction
 
+from bonafide.codec import json
 from bonafide.django.documents import versions
+from bonafide.django.documents.values import MAX_PUBLIC_CONTENT
 from bonafide.django.models import AuditEvent, AuditKind, Document, PublishedPins
 from bonafide.documents import PinsDocument
 from bonafide.documents.pins import HOST, MAX_HOSTS, MAX_PINS, PIN
@@ -58,7 +60,7 @@ class Ending:
 
     def words(self, now: datetime) -> str:
         """Say it in one line."""
-        what = f"The pinned certificate of {self.host}" if self.host else "The published pins"
+        what = f"The pinned certificate of {self.host}" if self.host else "The published document of pins"
         verb = "ends" if now < self.ends_at else "ended"
         return f"{what} ({self.app}) {verb} on {self.ends_at:%Y-%m-%d}"
 
@@ -154,6 +156,9 @@ def due(environment: Environment | str, now: datetime) -> list[Ending]:
 def _require_form(hosts: Mapping[str, PinnedHost]) -> None:
     if len(hosts) > MAX_HOSTS:
         message = f"A document has at most {MAX_HOSTS} hosts."
+        raise ValidationError(message)
+    if len(json.dump({name: host.pins for name, host in hosts.items()})) > MAX_PUBLIC_CONTENT:
+        message = "The pins would take more than one document holds."
         raise ValidationError(message)
     for name, host in hosts.items():
         if HOST.fullmatch(name) is None:
