@@ -29,6 +29,20 @@ func everyCall(_ bonafide: Bonafide, _ request: URLRequest, _ file: URL) async t
     _ = (answered, uploaded, downloaded)
 }
 
+/// What the service gives an app, by names that `import Bonafide` brings.
+func everyDocument(_ bonafide: Bonafide) async throws {
+    let secrets: AppSecrets = try await bonafide.secrets()
+    let (key, names, version, end): (String?, [String], Int, Date) = (
+        secrets["maps"], secrets.names, secrets.version, secrets.expires
+    )
+    let configuration: RemoteConfiguration = try await bonafide.configuration()
+    let shared: [String: String] = try configuration.shared.decode()
+    let sealed = try configuration.sealed.decode([String: String].self, by: JSONDecoder())
+    let isNew: Bool = try await bonafide.refreshPins()
+    try await bonafide.refreshPins()
+    _ = (key, names, version, end, shared, sealed, isNew, configuration.shared.expires, configuration.sealed.version)
+}
+
 func everyOption(_ url: URL, _ attestor: any Attestor) -> Bonafide {
     var options = Bonafide.Options()
     options.identity = "ABCDE12345.com.example.shop"
@@ -80,6 +94,10 @@ func core(_ world: World) async throws -> [(name: String, value: String)] {
         method: "GET", scheme: "https", authority: "api.example.com", target: target, authorization: "Bearer a",
         cookie: nil, contentType: nil, contentDigest: ContentDigest(of: [], crypto: world.crypto))
     let fields: ProofFields = try await client.prove(head, proof: .session)
+    let secrets: AppSecrets = try await client.secrets()
+    let remote: RemoteConfiguration = try await client.remoteConfiguration()
+    let pins: PinDocument = try await client.pins(holding: nil)
+    _ = (secrets, remote.shared["a"]?.text, pins.admits([[1]], of: "api.example.com", at: 0))
     let status: Int = try await client.perform(head, proof: .hardware, repeatable: head.isSafe) { fields in
         (fields.all.count, AnswerHead(status: 200, fields: [:]))
     }
