@@ -231,6 +231,15 @@ def test_a_store_that_might_forget_refuses_instead_of_forgetting(
     refused(asked(client), store_reasons.EVICTS)
 
 
+def test_what_was_verified_is_forgotten_with_the_apps_it_was_verified_for(client: AppClient) -> None:
+    gates, serving, routes = OwnGates(), runtime.current(), _ROUTES[ProofKind.HARDWARE]
+    app = serving.service().app("app-under-test")
+    base = serving.gate()
+    first = gates._gate(base, app, routes)
+    assert gates._gate(base, app, _ROUTES[ProofKind.SESSION]).memory is first.memory
+    assert gates._gate(replace(base, memory=admission.AttestationMemory()), app, routes).memory is not first.memory
+
+
 def test_threads_that_ask_at_once_are_each_answered_once(client: AppClient) -> None:
     gates, barrier, serving = OwnGates(), threading.Barrier(4), runtime.current()
     base, app = serving.gate(), serving.service().app("app-under-test")

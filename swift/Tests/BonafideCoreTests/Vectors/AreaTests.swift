@@ -14,6 +14,8 @@ import Testing
         "challenge": "opaque to the app",
         "document": "to be read as soon as the app opens secrets, configuration and pins",
         "statement": "between a gate and the API behind it",
+        "aes128gcm": "not opened by the app yet",
+        "sealed": "likewise",
     ]
 
     @Test func everyAreaIsDecided() {
