@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.core.signals import got_request_exception
 from django.db import OperationalError
 from django.utils import timezone
+from django.views.debug import ExceptionReporter
 
+from bonafide.codec import nested_jwt
 from bonafide.django import runtime
 from bonafide.django.documents import deliveries, values
 from bonafide.django.models import App, AppValue, Delivery, Identity, Instance, ObservedRoute, PublishedPins, ValueKind
@@ -16,6 +20,7 @@ from bonafide.reasons import document as reasons
 from bonafide.reasons import store as store_reasons
 from bonafide.terms import ProofKind, Tier
 from bonafide.testing.hints import Refused
+from tests import canaries
 from tests.django import locked_api
 from tests.django.given_world import (
     CONFIGURATION,
@@ -24,6 +29,7 @@ from tests.django.given_world import (
     PATHS,
     PINS,
     SECRET,
+    SECRETS,
     asked,
     client,
     give,
@@ -200,6 +206,31 @@ def test_a_value_that_does_not_open_refuses_instead_of_giving_less(client: AppCl
     answer = locked_api.send(asked(client))
     assert (answer.status_code, reason(answer)) == (500, "configuration.secret_unsealable")
     assert SECRET not in answer.text
+
+
+@pytest.mark.parametrize("path", [SECRETS, CONFIGURATION])
+def test_a_report_of_an_error_shows_no_value(client: AppClient, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """A mistake that nobody foresaw, at the last moment, with every variable of every frame in the report."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise LookupError
+
+    reports = []
+
+    def look(sender: object, request: Any, **_: Any) -> None:
+        del sender
+        reporter = ExceptionReporter(request, *sys.exc_info())
+        reports.append(reporter.get_traceback_html() + reporter.get_traceback_text())
+
+    monkeypatch.setattr(nested_jwt, "seal", fail)
+    got_request_exception.connect(look)
+    try:
+        with pytest.raises(LookupError):
+            locked_api.send(asked(client, path))
+    finally:
+        got_request_exception.disconnect(look)
+    assert "issue_sealed" in reports[0]
+    assert not canaries.told(reports[0])
 
 
 # Pins --------------------------------------------------------------------------------------------

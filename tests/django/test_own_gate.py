@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from dataclasses import replace
@@ -25,12 +26,16 @@ from bonafide.reasons import proof as proof_reasons
 from bonafide.reasons import request as request_reasons
 from bonafide.reasons import route as route_reasons
 from bonafide.reasons import store as store_reasons
+from bonafide.stores.admission_keys import create_admission_key
 from bonafide.terms import ProofKind, Tier
 from tests.django import locked_api
 from tests.django.given_world import OTHER_IDENTITY, PATHS, asked, client, mallory, refused
 from tests.django.locked_api import configure, reason, refusal, signed
+from tests.django.real_server import RealServer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bonafide.testing.client import AppClient
 
 __all__ = ["client", "mallory"]
@@ -226,6 +231,15 @@ def test_a_store_that_might_forget_refuses_instead_of_forgetting(
     refused(asked(client), store_reasons.EVICTS)
 
 
+def test_what_was_verified_is_forgotten_with_the_apps_it_was_verified_for(client: AppClient) -> None:
+    gates, serving, routes = OwnGates(), runtime.current(), _ROUTES[ProofKind.HARDWARE]
+    app = serving.service().app("app-under-test")
+    base = serving.gate()
+    first = gates._gate(base, app, routes)
+    assert gates._gate(base, app, _ROUTES[ProofKind.SESSION]).memory is first.memory
+    assert gates._gate(replace(base, memory=admission.AttestationMemory()), app, routes).memory is not first.memory
+
+
 def test_threads_that_ask_at_once_are_each_answered_once(client: AppClient) -> None:
     gates, barrier, serving = OwnGates(), threading.Barrier(4), runtime.current()
     base, app = serving.gate(), serving.service().app("app-under-test")
@@ -242,3 +256,38 @@ def test_threads_that_ask_at_once_are_each_answered_once(client: AppClient) -> N
         thread.join()
     assert {gate.audience for gate in found} == {app.audience if app else ""}
     assert {gate.apps for gate in found} == {frozenset(["app-under-test"])}
+
+
+def test_behind_a_gate_they_still_judge_by_themselves(client: AppClient, settings: Any, tmp_path: Path) -> None:
+    """A gate leaves the service's endpoints to the service: it says nothing of them, and nothing it says opens them."""
+    key_file = tmp_path / "admission.key"
+    create_admission_key(key_file, random=os.urandom)
+    configure(settings, BEHIND_GATE={"key_files": [str(key_file)]})
+    for path in PATHS:
+        assert locked_api.send(asked(client, path)).status_code == 200
+        request = httpx.Request("GET", f"https://testserver{path}", headers={"Bonafide-Admission": "a.b.c"})
+        refused(request, attestation_reasons.MISSING)
+
+
+def test_under_another_prefix_or_view_nothing_is_left_to_them(client: AppClient) -> None:
+    """What ends like one of them is judged by the route table unless the URLconf leads to the view itself."""
+    answer = locked_api.send(httpx.Request("GET", "https://testserver/api/secrets"))
+    assert reason(answer) == attestation_reasons.MISSING.code
+    assert refusal(answer).route == "/api/**"
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "uvicorn"])
+def test_two_workers_of_a_real_server_answer_a_question_once(server: str, tmp_path: Path) -> None:
+    real = RealServer(name=server, state=tmp_path)
+    real.start()
+    try:
+        phone = real.phone()
+        assert phone.secrets().secrets == {}
+        request = phone.build_request("GET", PATHS[0])
+        request.read()
+        phone.conversation.sign(request, proof=ProofKind.HARDWARE)
+        phone.close()
+        answers = [httpx.get(request.url, headers=request.headers, trust_env=False) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 401, 401, 401]
+    finally:
+        real.stop()

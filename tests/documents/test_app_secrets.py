@@ -39,8 +39,12 @@ def test_two_other_libraries_read_the_secrets_as_the_wire_describes_them() -> No
     assert outer.plaintext is not None
     inner = outer.plaintext.decode()
     assert jwt.get_unverified_header(inner)["typ"] == SECRETS_TYPE == "bonafide-secrets+jwt"
-    options = {"verify_exp": False, "verify_iat": False}
-    claims = jwt.decode(inner, SERVICE.private_key.public_key(), algorithms=["ES256"], options=options)
+    claims = jwt.decode(
+        inner,
+        SERVICE.private_key.public_key(),
+        algorithms=["ES256"],
+        options={"verify_exp": False, "verify_iat": False},
+    )
     assert claims == {
         "app": "shop",
         "inst": "instance-1",

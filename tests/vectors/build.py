@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bonafide.testing.vectors import load
-from tests.vectors import admissions, assertions, attestations, documents, formats, messages, page, sessions, statements
+from tests.vectors import (
+    admissions,
+    assertions,
+    attestations,
+    documents,
+    formats,
+    messages,
+    page,
+    sealed_cases,
+    sessions,
+    statements,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +32,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 AREAS: Final = (
+    "aes128gcm",
     "app_assertion",
     "app_attest",
     "cbor",
@@ -35,6 +47,7 @@ AREAS: Final = (
     "proof",
     "request",
     "route",
+    "sealed",
     "session",
     "statement",
 )
@@ -50,6 +63,7 @@ def build() -> Iterator[Vector]:
     yield from documents.build()
     yield from messages.build()
     yield from statements.build()
+    yield from sealed_cases.build()
 
 
 def files() -> dict[str, str]:

@@ -11,6 +11,7 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from django.db import router
+from django.views.decorators.debug import sensitive_variables
 
 from bonafide import documents
 from bonafide.codec import json
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 
 @endpoint(None, "GET")
+@sensitive_variables()
 def app_secrets(request: HttpRequest, serving: Runtime, now: datetime) -> HttpResponse:
     """`GET /secrets`: the secrets of this identity and tier, on a proof by the `sign` key."""
     asked = serving.own_gates.judge(request, serving, proof=ProofKind.HARDWARE, now=now)
@@ -54,6 +56,7 @@ def app_secrets(request: HttpRequest, serving: Runtime, now: datetime) -> HttpRe
 
 
 @endpoint(None, "GET")
+@sensitive_variables()
 def configuration(request: HttpRequest, serving: Runtime, now: datetime) -> HttpResponse:
     """`GET /configuration`: public values, and those that are sealed for this instance, if it can open them."""
     asked = serving.own_gates.judge(request, serving, proof=ProofKind.SESSION, now=now)

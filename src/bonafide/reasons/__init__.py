@@ -37,6 +37,7 @@ AREAS: Final = (
     "provision",
     "request",
     "route",
+    "sealed",
     "session",
     "statement",
     "store",

@@ -13,7 +13,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from bonafide.django import conf
 from bonafide.django.admin.acts import actor
@@ -109,6 +109,7 @@ class AppValueAdmin(FactsAdmin[AppValue]):
         return bool(request.user.has_perm("bonafide.delete_appvalue"))
 
     @method_decorator(sensitive_post_parameters("value"))
+    @method_decorator(sensitive_variables())
     def changeform_view(
         self,
         request: HttpRequest,

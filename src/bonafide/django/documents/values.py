@@ -3,7 +3,8 @@
 Rules of this file:
 - A value is sealed before the database sees it, and bound to its place, identity and tier: a row that is copied, or
   whose tier is lowered in the table, does not open. Public values are text that anyone admitted may read.
-- No error, audit record or representation holds a value. What is refused is told by its name.
+- No error, audit record or representation holds a value, nor a report of a traceback from below `set_value` or `read`.
+  What is refused is told by its name.
 - What is for one identity stands in for what is for all of them, also where its tier is then too high.
 
 Not claimed: that the rows are the newest. Who can write to the database can put back older ones, whole.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from django.core.exceptions import ValidationError
 from django.db import router, transaction
 from django.db.models import Q
+from django.views.decorators.debug import sensitive_variables
 
 from bonafide.codec import json
 from bonafide.django.documents import versions
@@ -62,6 +64,7 @@ class NewValue:
     tier: Tier = Tier.AFFIRMING
 
 
+@sensitive_variables()
 def set_value(app: App, new: NewValue, *, key: SealingKey, by: str, now: datetime) -> AppValue:
     """Set a value, as a new version over the one that stands. It takes effect with the next question.
 
@@ -129,6 +132,7 @@ class Content:
     values: dict[ValueKind, dict[str, object]] = field(repr=False)
 
 
+@sensitive_variables()
 def read(
     environment: Environment, app: str, document: Document, *, identity: str, tier: Tier, key: SealingKey | None
 ) -> Content:
