@@ -49,6 +49,8 @@ struct ServiceBook: Sendable {
     var instances: [Instance] = []
     private var challenges: [String: Challenge] = [:]
     private var nonces: Set<String> = []
+    /// Every session that was given, by its `sid` in base64url.
+    private(set) var sessions: [String: SessionClaims] = [:]
     private var made = 0
 
     init(app: String, issuer: SessionIssuer, lifetime: Int) {
@@ -168,6 +170,7 @@ struct ServiceBook: Sendable {
         let claims = SessionClaims(
             app: app, instance: instance.name, jkt: instance.sign.thumbprint(SoftwareCrypto()),
             challenge: contents.text("challenge"), issuedAt: Int(now), expiresAt: Int(now) + lifetime)
+        sessions[Base64.urlEncoded(claims.id)] = claims
         let attestation: JSON = [
             "sub": .string(app), "iat": .integer(claims.issuedAt), "exp": .integer(claims.expiresAt),
             "cnf": ["jwk": instance.sign.jwk],
