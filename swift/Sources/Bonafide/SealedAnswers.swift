@@ -96,6 +96,11 @@ struct SealedTaking: Sendable {
         } catch BonafideError.answerRefused("size") {
             throw BonafideError.sealRefused("sealed.too_large")
         }
+        return try open(data, response, fields)
+    }
+
+    /// What came for one request, with the fields that proved it. Throws `BonafideError.sealRefused`.
+    func open(_ data: Data, _ response: HTTPURLResponse, _ fields: ProofFields) throws -> Received<Data> {
         var rest = data[...]
         return try open(response, fields, into: UnreleasedData(), octets: \.count) {
             let piece = rest.prefix(SealedForm.recordOctets)
