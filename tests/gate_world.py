@@ -123,16 +123,21 @@ def gate(*rules: Mapping[str, object], **changes: Any) -> Gate:
 HARDWARE = HardwareSigner(SIGN, JKT)
 
 
-def session_signer(attestation: ClientAttestation | None = None) -> SessionSigner:
-    """Return the signer that the session of this attestation gives the device."""
-    held = attestation or claims()
-    key = session_key(
+def session_key_of(held: ClientAttestation) -> bytes:
+    """Return the session key that the device holds beside this attestation."""
+    return session_key(
         GATE_SECRET,
         sid=base64url.decode(held.sid),
         app=held.app,
         jkt=jwk.thumbprint(held.sign_jwk),
         expires=int(held.expires_at.timestamp()),
     )
+
+
+def session_signer(attestation: ClientAttestation | None = None) -> SessionSigner:
+    """Return the signer that the session of this attestation gives the device."""
+    held = attestation or claims()
+    key = session_key_of(held)
     canaries.plant("MAC key", mac_key(key))
     return SessionSigner(mac_key(key), held.sid)
 

@@ -1,4 +1,4 @@
-"""The shop's URLs: five endpoints of the API, and the console."""
+"""The shop's URLs: seven endpoints of the API, and the console."""
 
 from __future__ import annotations
 
@@ -12,5 +12,7 @@ urlpatterns = [
     path("api/me", views.me),
     path("api/users/<int:user_id>", views.user),
     path("api/orders", views.orders),
+    path("api/wallet", views.wallet),
+    path("api/statement", views.statement),
     path("admin/", admin.site.urls),
 ]

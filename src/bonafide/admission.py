@@ -40,7 +40,8 @@ from bonafide.reasons import request as request_reasons
 from bonafide.reasons import route as route_reasons
 from bonafide.reasons import store as store_reasons
 from bonafide.routes import Client
-from bonafide.session import mac_key, session_key
+from bonafide.sealing import AnswerKey, answer_key
+from bonafide.session import mac_key, seal_response_key, session_key
 from bonafide.terms import ProofKind
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class _KnownAttestation:
     jkt: str
     key: ec.EllipticCurvePublicKey | None = None
     mac_key: bytes | None = None
+    seal_response_key: bytes | None = None
 
 
 class AttestationMemory:
@@ -161,7 +163,8 @@ class Gate:
 class Admitted(NamedTuple):
     """A request that the named instance signed, here, now, once, on a route that takes it.
 
-    `digest` is the covered Content-Digest header value. Not proven: that the body has this digest
+    `digest` is the covered Content-Digest header value. `answer_key` seals the answer, where the route says
+    `seal`; else it is None. Not proven: that the body has this digest
     (whoever reads the body compares), that the user is who they say, that nothing instruments the app (N1).
     """
 
@@ -170,6 +173,7 @@ class Admitted(NamedTuple):
     route: Route
     proof: ProofKind
     digest: str
+    answer_key: AnswerKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +275,8 @@ def admit(request: HttpRequest, *, gate: Gate, now: datetime) -> Decision:
         if route.client is not Client.APP:
             return Exempt(route)
         verify_form(request, upgrade=route.upgrade)
+        if route.seal and request.method == "HEAD":
+            raise VerificationFailed(route_reasons.HEAD_NOT_SEALED)
         token = request.headers.get(CLIENT_ATTESTATION)
         if token is None:
             return _without_attestation(request, route, now)
@@ -281,9 +287,10 @@ def admit(request: HttpRequest, *, gate: Gate, now: datetime) -> Decision:
         proof = parse_proof(request, path=path, query=query, attestation=token)
         proven = _verify(proof, known, gate, route, now, moment)
         _require(route, known.claims)
+        sealed = _answer_key(proof.base, known, gate.keys, now) if route.seal else None
     except (MalformedEvidence, VerificationFailed) as refusal:
         return Denied(refusal.reason, refusal.detail, route, None if known is None else known.claims)
-    admitted = Admitted(known.claims, known.jkt, route, proven.kind, proven.digest)
+    admitted = Admitted(known.claims, known.jkt, route, proven.kind, proven.digest, sealed)
     return PendingAdmission(proven.replay_key, proven.created, admitted) if route.single_use else admitted
 
 
@@ -334,15 +341,37 @@ def _verify(
     return verify_session(proof, mac_key=known.mac_key, sid=known.claims.sid, now=moment, max_age=route.max_age)
 
 
+def answer_key_of(request: HttpRequest, admitted: Admitted, *, keys: Keys, now: datetime) -> AnswerKey:
+    """Return the key that seals the answer to a request that was admitted on a route without `seal`.
+
+    For a view that wants more than its route says. Raises `VerificationFailed` (`route.session_required`,
+    `proof.session_key_unknown`, and what `parse_proof` raises for a request that is not the one admitted).
+    """
+    path, query = parse_request_line(request)
+    proof = parse_proof(request, path=path, query=query, attestation=request.headers.get(CLIENT_ATTESTATION))
+    known = _KnownAttestation(claims=admitted.attestation, expires=0, jkt=admitted.jkt)
+    return _answer_key(proof.base, known, keys, now)
+
+
 def _mac_key(known: _KnownAttestation, keys: Keys, now: datetime) -> bytes:
+    return mac_key(_session_key(known, keys, now))
+
+
+def _answer_key(base: bytes, known: _KnownAttestation, keys: Keys, now: datetime) -> AnswerKey:
+    if not known.claims.sid:
+        raise VerificationFailed(route_reasons.SESSION_REQUIRED)
+    if known.seal_response_key is None:
+        known.seal_response_key = seal_response_key(_session_key(known, keys, now))
+    return answer_key(known.seal_response_key, sid=base64url.decode(known.claims.sid), base=base)
+
+
+def _session_key(known: _KnownAttestation, keys: Keys, now: datetime) -> bytes:
     claims = known.claims
     secret = keys.secret(claims.gate_key, now)
     if secret is None:
         raise VerificationFailed(proof_reasons.SESSION_KEY_UNKNOWN, claims.gate_key)
     expires = int(claims.expires_at.timestamp())
-    return mac_key(
-        session_key(secret, sid=base64url.decode(claims.sid), app=claims.app, jkt=known.jkt, expires=expires)
-    )
+    return session_key(secret, sid=base64url.decode(claims.sid), app=claims.app, jkt=known.jkt, expires=expires)
 
 
 def _require(route: Route, claims: ClientAttestation) -> None:

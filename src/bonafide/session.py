@@ -85,6 +85,16 @@ def mac_key(session_key: bytes) -> bytes:
     return _hkdf(session_key, salt=b"", info=b"bonafide mac")
 
 
+def seal_response_key(session_key: bytes) -> bytes:
+    """Return the key, 32 octets, from which the keys of sealed answers derive (`bonafide.sealing`).
+
+    Raises `Misuse` (`session.derivation_misused`) for a session key that is not 32 octets.
+    """
+    if len(session_key) != KEY_OCTETS:
+        raise Misuse(reasons.DERIVATION_MISUSED, "session key")
+    return _hkdf(session_key, salt=b"", info=b"bonafide seal response")
+
+
 def issue_session(
     session: Session,
     *,

@@ -17,6 +17,7 @@ from tests.django.settings import *  # noqa: F403 - Django's own way to vary set
 STATE = Path(os.environ.get("BONAFIDE_TEST_STATE", str(base._FILES)))
 ORIGIN = os.environ.get("BONAFIDE_TEST_ORIGIN", "https://api.example.com")
 ROUTES: list[dict[str, Any]] = json.loads(os.environ.get("BONAFIDE_TEST_ROUTES", "[]")) or [
+    {"match": "/api/sealed/**", "seal": True},
     {"match": "/api/**"},
     {"match": "/open/**", "client": "open", "because": "a load balancer asks"},
     {"match": "/console/**", "client": "browser"},

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
@@ -70,6 +71,17 @@ def stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(chunks())
 
 
+LARGE_OCTETS = 64 * 2**20
+
+
+def large(request: HttpRequest) -> FileResponse:
+    """Answer with a file of zeros that is on no disk but has its length."""
+    RUNS.append(request.path)
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the answer closes it
+    file.truncate(LARGE_OCTETS)
+    return FileResponse(file, content_type="application/octet-stream")
+
+
 async def asynchronous(request: HttpRequest) -> HttpResponse:
     """Answer from an asynchronous view."""
     return seen(request)
@@ -81,6 +93,8 @@ urlpatterns = [
     path("api/upload", upload),
     path("api/stream", stream),
     path("api/async", asynchronous),
+    path("api/sealed/echo", echo),
+    path("api/sealed/large", large),
     path("open/health", seen),
     path("console/", admin.site.urls),
     path("bonafide/v1/", include("bonafide.django.urls")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -19,6 +20,8 @@ from bonafide.terms import ProofKind
 from bonafide.testing.in_process import InProcess
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bonafide.testing.client import AppClient
 
 ECHO = "/api/echo"
@@ -87,11 +90,17 @@ def send_to_event_loop(request: httpx.Request) -> httpx.Response:
         await response.aread()
         return response
 
-    # Between requests Django gives connections back; this one holds the test's transaction.
+    with keeping_connections():
+        return async_to_sync(ask)()
+
+
+@contextmanager
+def keeping_connections() -> Iterator[None]:
+    """Keep Django from giving connections back between requests: this one holds the test's transaction."""
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     try:
-        return async_to_sync(ask)()
+        yield
     finally:
         for signal in (request_started, request_finished):
             signal.connect(close_old_connections)

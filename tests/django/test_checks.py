@@ -138,6 +138,13 @@ def test_rule_that_lets_more_in_is_named(settings: Any, keys: dict[str, Any], wa
     assert "/api/**" in checks.examine()[0].msg
 
 
+@pytest.mark.parametrize(("mode", "warning"), [("observe", "W002"), ("50%", "W003")])
+def test_rule_that_seals_and_answers_some_in_clear_is_named(settings: Any, mode: str, warning: str) -> None:
+    rule = {"match": "/api/**", "seal": True}
+    assert found(settings, ROUTES=[rule, *SOUND[1:]]) == []
+    assert found(settings, ROUTES=[rule | {"mode": mode}, *SOUND[1:]]) == [warning, "W012"]
+
+
 def test_binding_on_first_use_is_a_warning(settings: Any) -> None:
     assert found(settings, BINDING={"existing": "bind_on_first_use until 2999-01-01"}) == ["W005"]
     assert found(settings, BINDING={"existing": "refuse"}) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -16,9 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from bonafide.terms import ProofKind
 from bonafide.testing.apple import FakeApple
-from bonafide.testing.client import AppClient, Build
+from bonafide.testing.client import AnswerNotSealed, AppClient, Build, SealRefused
 from bonafide.testing.iphone import IPhone
 from deploy.processes import Process, free_port, listens
+from tests.django import api_urls
 from tests.django.locked_api import content, signed
 from tests.django.real_server import ROOT
 
@@ -60,7 +62,11 @@ class Served:
 
     def peak_kib(self) -> int:
         """Return the highest resident memory of any of its processes so far."""
-        return max(int(_status(pid, "VmHWM").split()[0]) for pid in self.process.group)
+        return max(_peak_kib(pid) for pid in self.process.group)
+
+
+def _peak_kib(pid: int) -> int:
+    return int(_status(pid, "VmHWM").split()[0])
 
 
 def _status(pid: int, name: str) -> str:
@@ -126,3 +132,27 @@ def test_large_upload_costs_no_memory(served: Served) -> None:
     large = {"photo": ("p", bytes(50 * 1024 * 1024))}
     assert content(served.client.post("/api/upload", files=large))["files"]["photo"]["size"] == 50 * 1024 * 1024
     assert served.peak_kib() - before <= MAX_GROWTH_KIB
+
+
+def test_sealed_answers_are_opened_by_the_app(served: Served) -> None:
+    sealed = {"bonafide_sealed": True}
+    said = content(served.client.post("/api/sealed/echo", content=b"a body", extensions=sealed))
+    assert (said["verdict"], said["body"]) == ("Admitted", "a body")
+    with pytest.raises(SealRefused, match=r"sealed\.unexpected"):
+        served.client.get("/api/sealed/echo")
+    with pytest.raises(AnswerNotSealed, match=r"200, action None"):
+        served.client.get("/api/echo", extensions=sealed)
+
+
+def test_large_sealed_file_costs_neither_server_nor_app_memory(served: Served, tmp_path: Path) -> None:
+    for _ in range(6):  # every worker has served one
+        served.client.get("/api/sealed/echo", extensions={"bonafide_sealed": True})
+    before, here = served.peak_kib(), _peak_kib(os.getpid())
+    assert served.client.download("/api/sealed/large", tmp_path / "large").status_code == 200
+    digest = hashlib.sha256()
+    with (tmp_path / "large").open("rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    assert served.peak_kib() - before <= MAX_GROWTH_KIB
+    assert _peak_kib(os.getpid()) - here <= MAX_GROWTH_KIB
+    assert digest.hexdigest() == hashlib.sha256(bytes(api_urls.LARGE_OCTETS)).hexdigest()

@@ -105,6 +105,22 @@ REQUIRED: dict[str, tuple[str, ...]] = {
         "proxy_changes_the_bearer",
         "proxy_repeats_a_request",
     ),
+    "mitmproxy sees ciphertext of sealed answers, and cannot strip, replace, cut, reorder, replay or avoid them": (
+        "proxy_reads_a_sealed_answer",
+        "proxy_answers_in_clear",
+        "proxy_answers_an_error_in_clear",
+        "proxy_strips_the_seal",
+        "proxy_puts_in_anothers_answer",
+        "proxy_replays_a_sealed_answer",
+        "proxy_answers_with_another_question",
+        "proxy_changes_the_status",
+        "proxy_cuts_off_a_record",
+        "proxy_cuts_into_a_record",
+        "proxy_cuts_a_download",
+        "proxy_swaps_records",
+        "proxy_asks_for_another_proof",
+        "proxy_leads_to_a_route_in_clear",
+    ),
 }
 """What the demo promises to show, and the rows that show it."""
 
@@ -205,3 +221,9 @@ def test_an_outcome_as_the_row_says_is_no_fault() -> None:
 )
 def test_an_outcome_that_differs_in_any_respect_is_a_fault(change: dict[str, Any]) -> None:
     assert len(ROW.faults(replace(HELD, **change))) == 1
+
+
+def test_the_request_of_a_row_whose_answer_the_app_refuses_is_answered() -> None:
+    answered, held = replace(ROW, answered=True), replace(HELD, runs=1)
+    assert answered.faults(held) == []
+    assert len(answered.faults(HELD)) == 1

@@ -74,7 +74,6 @@ def test_what_is_not_said_is_the_strict_choice() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "seal = true",
         "fresh = 30",
         'proof = "dpop"',
         'client = "server"',

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bonafide.errors import ConfigurationError
 from bonafide.reasons import configuration
-from bonafide.routes import OBSERVE_EVERYTHING, Route, RouteTable, parse_rules
+from bonafide.routes import OBSERVE_EVERYTHING, Client, Legacy, Route, RouteTable, parse_rules, parse_toml
 
 
 def found(patterns: list[str], path: str, method: str = "GET") -> str | None:
@@ -111,7 +113,33 @@ def test_matching_is_segment_by_segment(pattern: list[str], path: list[str], *, 
     assert (found([text], "/" + "/".join(path)) is not None) is expected
 
 
-def test_route_made_without_the_parser_cannot_seal_either() -> None:
+@pytest.mark.parametrize(
+    "more",
+    [
+        'client = "browser"',
+        'client = "open"\nbecause = "public"',
+        "upgrade = true",
+        "legacy = { until = 2027-03-01, max_share = 0.5 }",
+    ],
+)
+def test_seal_stands_beside_nothing_that_answers_in_clear(more: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
-        Route(match="/a", seal=True)
-    assert refusal.value.reason is configuration.ROUTE_NOT_BUILT
+        parse_toml(f'[[route]]\nmatch = "/a"\nseal = true\n{more}')
+    assert refusal.value.reason is configuration.ROUTE_MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("client", "upgrade", "legacy"),
+    [
+        (Client.BROWSER, False, None),
+        (Client.APP, True, None),
+        (Client.APP, False, Legacy(until=date(2027, 3, 1), max_share=0.5)),
+    ],
+)
+def test_route_made_without_the_parser_seals_for_the_app_alone(
+    client: Client, upgrade: bool, legacy: Legacy | None
+) -> None:
+    assert Route(match="/a", seal=True).seal
+    with pytest.raises(ConfigurationError) as refusal:
+        Route(match="/a", seal=True, client=client, upgrade=upgrade, legacy=legacy)
+    assert refusal.value.reason is configuration.ROUTE_MALFORMED

@@ -171,9 +171,8 @@ class ScriptedService:
         return f"header.{base64url.encode(json.dumps({'bonafide': ours}).encode())}.signature"
 
     def _admit(self, request: httpx.Request) -> None:
-        value = _value(request)
+        value, path, query = read_request(request)
         self.api_requests.append(value)
-        path, query = split_target(value.target)
         token = value.headers[CLIENT_ATTESTATION]
         proof = parse_proof(value, path=path, query=query, attestation=token)
         session = self.sessions[json.loads(base64url.decode(token.split(".")[1]))["bonafide"]["sid"]]
@@ -189,6 +188,12 @@ class ScriptedService:
 
 
 _HTTP_DATE = "%a, %d %b %Y %H:%M:%S GMT"
+
+
+def read_request(request: httpx.Request) -> tuple[HttpRequest, str, str]:
+    """Return a request, and the path and query of its target."""
+    value = _value(request)
+    return value, *split_target(value.target)
 
 
 def _value(request: httpx.Request) -> HttpRequest:

@@ -24,7 +24,8 @@ from bonafide.proof.content_digest import digest_of
 from bonafide.proof.http_signature import HardwareSigner, SessionSigner, sign
 from bonafide.terms import EvidenceEnvironment, Platform, Tier
 from bonafide.testing.vectors import ACCEPT, Vector, encode
-from tests.gate_world import GATE_SECRET, HARDWARE, ISSUER_KEY, JKT, NOW, claims, session_signer
+from tests.gate_world import GATE_SECRET, HARDWARE, ISSUER_KEY, JKT, NOW, claims, session_key_of, session_signer
+from tests.vectors.sealed import expected_answer_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -85,6 +86,11 @@ class Case:
             self.edit(request)
         return {"gate": self._gate(), "request": request, "first_use": self.first_use}
 
+    @property
+    def seals(self) -> bool:
+        """Whether the rule has the answer sealed."""
+        return self.rules[0].get("seal") is True
+
     def _gate(self) -> dict[str, object]:
         return {
             "origins": [f"https://{HOST}"],
@@ -131,12 +137,15 @@ def _claims(case: Case, given: Mapping[str, Any]) -> dict[str, object]:
     names = re.findall(r'"([^"]+)"', parameters.partition(")")[0])
     lines = [f'"{name}": {values[name]}' for name in names] + [f'"@signature-params": {parameters}']
     hardware = isinstance(case.signer, HardwareSigner)
+    base = "\n".join(lines)
+    sealed = {"answer_key": encode(expected_answer_key(session_key_of(case.held), base))} if case.seals else {}
     return {
         "instance": case.held.instance,
         "jkt": JKT,
         "proof": "hardware" if hardware else "session",
         "digest": headers["content-digest"],
-        "base": encode("\n".join(lines).encode()),
+        "base": encode(base.encode()),
+        **sealed,
     }
 
 
@@ -448,6 +457,10 @@ def _routes() -> Iterator[Vector]:
     yield vector("route/hardware", "A session proof", "route.proof_kind_too_weak", rules=[_rule(proof="hardware")])
     yield vector("route/good_hardware", "A hardware proof", rules=[_rule(proof="hardware")], signer=HARDWARE)
     yield vector("route/good_tier_none", "Tier none", rules=[_rule(tier="none")], held=claims(tier=Tier.NONE))
+    seal = [_rule(seal=True)]
+    yield vector("route/good_seal", "The answer is sealed", rules=seal)
+    yield vector("route/good_seal_hardware", "The answer to a hardware proof is sealed", rules=seal, signer=HARDWARE)
+    yield vector("route/seal_head", "HEAD has no body to seal", "route.head_not_sealed", rules=seal, method="HEAD")
 
 
 def _legacy() -> Iterator[Vector]:

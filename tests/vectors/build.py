@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bonafide.testing.vectors import load
-from tests.vectors import admissions, assertions, attestations, formats, messages, page, sessions, statements
+from tests.vectors import (
+    admissions,
+    assertions,
+    attestations,
+    formats,
+    messages,
+    page,
+    sealed_cases,
+    sessions,
+    statements,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +31,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 AREAS: Final = (
+    "aes128gcm",
     "app_assertion",
     "app_attest",
     "cbor",
@@ -34,6 +45,7 @@ AREAS: Final = (
     "proof",
     "request",
     "route",
+    "sealed",
     "session",
     "statement",
 )
@@ -48,6 +60,7 @@ def build() -> Iterator[Vector]:
     yield from sessions.build()
     yield from messages.build()
     yield from statements.build()
+    yield from sealed_cases.build()
 
 
 def files() -> dict[str, str]:

@@ -45,12 +45,14 @@ def judge_request(vector: Vector) -> Mapping[str, object]:
     verify_digest(decision.digest, digest_of([base64.b64decode(given["body"])]))
     path, query = parse_request_line(request)
     token = request.headers["oauth-client-attestation"]
+    sealed = {} if decision.answer_key is None else {"answer_key": encode(decision.answer_key.key)}
     return {
         "instance": decision.attestation.instance,
         "jkt": decision.jkt,
         "proof": decision.proof.value,
         "digest": decision.digest,
         "base": encode(parse_proof(request, path=path, query=query, attestation=token).base),
+        **sealed,
     }
 
 

@@ -18,6 +18,7 @@ from bonafide.testing.vectors import ACCEPT, encode, load
 from bonafide.trust import Anchor
 from tests.vectors.gate_judge import judge_request
 from tests.vectors.messages import judge_client_data, judge_key_agreement
+from tests.vectors.sealed import judge_records, judge_sealed
 from tests.vectors.sessions import judge_challenge, judge_schedule, judge_session
 from tests.vectors.statements import judge_statement
 
@@ -136,6 +137,7 @@ def judge_debug(vector: Vector) -> Mapping[str, object]:
 
 
 JUDGES: Final[Mapping[str, Callable[[Vector], Mapping[str, object]]]] = {
+    "aes128gcm": judge_records,
     "app_assertion": judge_assertion,
     "app_attest": judge_attestation,
     "cbor": judge_cbor,
@@ -149,6 +151,7 @@ JUDGES: Final[Mapping[str, Callable[[Vector], Mapping[str, object]]]] = {
     "proof": judge_request,
     "request": judge_request,
     "route": judge_request,
+    "sealed": judge_sealed,
     "session": judge_session,
     "statement": judge_statement,
 }

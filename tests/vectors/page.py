@@ -31,6 +31,8 @@ _TESTS: Final = {
     "client_data": "tests/vectors/test_verdicts.py",
     "challenge": "tests/vectors/test_verdicts.py",
     "statement": "tests/vectors/test_verdicts.py",
+    "sealed": "tests/vectors/test_verdicts.py",
+    "aes128gcm": "tests/vectors/test_verdicts.py",
 }
 
 SHOWN_ELSEWHERE: Final = {
@@ -41,6 +43,7 @@ SHOWN_ELSEWHERE: Final = {
     "request.body_malformed": "tests/enrolment/test_messages.py",
     "request.rate_exceeded": "tests/django/test_views.py",
     "route.legacy_share_exceeded": "tests/django/test_rollout.py",
+    "route.session_required": "tests/test_admission.py",
     "challenge.purpose_unknown": "tests/enrolment/test_messages.py",
     "challenge.spent": "tests/enrolment/test_new_instance.py",
     "challenge.overtaken": "tests/enrolment/test_renewal.py",
@@ -48,6 +51,12 @@ SHOWN_ELSEWHERE: Final = {
     "statement.route_mismatch": "tests/django/test_behind_gate.py",
     "session.derivation_misused": "tests/test_session.py",
     "session.key_missing": "tests/test_keys.py",
+    "sealed.key_misused": "tests/test_sealing.py",
+    "sealed.not_sealed": "tests/test_sealing.py",
+    "sealed.unexpected": "tests/test_sealing.py",
+    "sealed.too_large": "tests/test_sealing.py",
+    "sealed.answer_unfit": "tests/test_sealing.py",
+    "sealed.key_missing": "tests/test_sealing.py",
 }
 """Reasons that depend on more than one input, e.g. on how a server hands over a body: tests show them."""
 
@@ -80,6 +89,8 @@ _TITLES: Final = {
     "client_data": "Client data, as an app writes it (PROTOCOL section 2)",
     "challenge": "Challenge, as the service verifies it (PROTOCOL section 2)",
     "statement": "A gate's word, as the API behind it reads it (PROTOCOL section 7)",
+    "sealed": "Sealed answer, as an app opens it (PROTOCOL section 5, ADR 15)",
+    "aes128gcm": "Records of a sealed answer (RFC 8188)",
 }
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bonafide.testing.vectors import Vector
 
 AREAS = (
+    "aes128gcm",
     "challenge",
     "client_attestation",
     "client_data",
@@ -20,6 +21,7 @@ AREAS = (
     "proof",
     "request",
     "route",
+    "sealed",
     "session",
     "statement",
 )

@@ -34,7 +34,7 @@ REPEAT_S: Final = 10.0
 ORDER: Final = {"item": "abacus", "quantity": 1}
 
 
-def _through(world: World) -> dict[str, Any]:
+def through(world: World) -> dict[str, Any]:
     """Return httpx's options for a phone behind the proxy, which trusts its authority."""
     proxy = world.proxy
     return {
@@ -44,7 +44,7 @@ def _through(world: World) -> dict[str, Any]:
 
 
 def _app(world: World) -> AppClient:
-    return world.client(world.people["ada"].phone, **_through(world))
+    return world.client(world.people["ada"].phone, **through(world))
 
 
 def _changing(world: World, send: Callable[[httpx.Client], httpx.Response], order: str, **more: str) -> Trial:
@@ -58,33 +58,34 @@ def _changing(world: World, send: Callable[[httpx.Client], httpx.Response], orde
             world.proxy.order("watch")
 
     return Trial(
-        before=lambda: run(_plain(world, world.open), order),
+        before=lambda: run(plain(world, world.open), order),
         attack=lambda: run(_app(world), order),
         control=lambda: run(_app(world), "watch"),
     )
 
 
-def _plain(world: World, server: Server) -> httpx.Client:
+def plain(world: World, server: Server) -> httpx.Client:
     """Return the app from before: the same requests, without proofs, through the same proxy."""
-    client = httpx.Client(base_url=server.origin, trust_env=False, **_through(world))
+    client = httpx.Client(base_url=server.origin, trust_env=False, **through(world))
     world.keep(client.close)
     return client
 
 
-def _headers(world: World) -> dict[str, str]:
-    return {"Authorization": f"Bearer {world.people['ada'].bearer}"}
+def bearer(world: World, who: str = "ada") -> dict[str, str]:
+    """Return a customer's bearer as a header."""
+    return {"Authorization": f"Bearer {world.people[who].bearer}"}
 
 
 @attack
 def proxy_changes_the_query(world: World) -> Trial:
     """The proxy asks for something else than the app did."""
-    return _changing(world, lambda app: app.get("/api/orders?page=1", headers=_headers(world)), "change_query")
+    return _changing(world, lambda app: app.get("/api/orders?page=1", headers=bearer(world)), "change_query")
 
 
 @attack
 def proxy_changes_the_body(world: World) -> Trial:
     """The proxy orders nine for one."""
-    return _changing(world, lambda app: app.post("/api/orders", headers=_headers(world), json=ORDER), "change_body")
+    return _changing(world, lambda app: app.post("/api/orders", headers=bearer(world), json=ORDER), "change_body")
 
 
 @attack
@@ -92,7 +93,7 @@ def proxy_changes_the_bearer(world: World) -> Trial:
     """The proxy has the app act on another customer's account."""
     return _changing(
         world,
-        lambda app: app.get("/api/me", headers=_headers(world)),
+        lambda app: app.get("/api/me", headers=bearer(world)),
         "change_bearer",
         bearer=f"Bearer {world.people['grace'].bearer}",
     )
@@ -103,7 +104,7 @@ def proxy_repeats_a_request(world: World) -> Trial:
     """The proxy sends an order once more by itself."""
 
     def ordering(client: httpx.Client) -> Callable[[], Answer]:
-        return lambda: answer_of(client.post("/api/orders", headers=_headers(world), json=ORDER))
+        return lambda: answer_of(client.post("/api/orders", headers=bearer(world), json=ORDER))
 
     def control() -> Answer:
         world.proxy.order("repeat")
@@ -111,7 +112,7 @@ def proxy_repeats_a_request(world: World) -> Trial:
 
     def before() -> Answer:
         world.proxy.order("repeat")
-        ordering(_plain(world, world.open))()
+        ordering(plain(world, world.open))()
         return _repeated(world)
 
     return Trial(before=before, attack=lambda: _repeated(world), control=control, control_first=True)
@@ -135,7 +136,7 @@ def _repeated(world: World) -> Answer:
 def proxy_reads_the_session(world: World) -> Trial:
     """The proxy watched the enrolment, and signs with the best that it has seen."""
     phone = world.phone()
-    client = world.client(phone, **_through(world))
+    client = world.client(phone, **through(world))
 
     def forge() -> Answer:
         client.enrol()
@@ -158,7 +159,7 @@ def proxy_reads_the_session(world: World) -> Trial:
         return world.send(sign_freely(request, guess, created=int(time.time()), nonce=world.nonce()))
 
     return Trial(
-        before=lambda: answer_of(_plain(world, world.open).get("/api/me", headers=_headers(world))),
+        before=lambda: answer_of(plain(world, world.open).get("/api/me", headers=bearer(world))),
         attack=forge,
         control=lambda: answer_of(client.get("/api/config")),
     )
@@ -184,7 +185,7 @@ def proxy_replaces_the_session(world: World) -> Trial:
     def enrol() -> Answer:
         world.proxy.order("replace_session")
         try:
-            return answer_of(world.client(phone, **_through(world)).get("/api/config"))
+            return answer_of(world.client(phone, **through(world)).get("/api/config"))
         except AnswerRefused as refused:
             refusals.append(str(refused))
             return Answer(status=0)
@@ -192,9 +193,9 @@ def proxy_replaces_the_session(world: World) -> Trial:
             world.proxy.order("watch")
 
     return Trial(
-        before=lambda: answer_of(_plain(world, world.open).get("/api/config")),
+        before=lambda: answer_of(plain(world, world.open).get("/api/config")),
         attack=enrol,
-        control=lambda: answer_of(world.client(phone, **_through(world)).get("/api/config")),
+        control=lambda: answer_of(world.client(phone, **through(world)).get("/api/config")),
         reason=lambda _: refusals[-1],
     )
 
@@ -208,14 +209,14 @@ def proxy_replaces_the_agree_key(world: World) -> Trial:
     def enrol() -> Answer:
         world.proxy.order("replace_agree_key", agree_jwk=own)
         try:
-            return answer_of(world.client(phone, **_through(world)).get("/api/config"))
+            return answer_of(world.client(phone, **through(world)).get("/api/config"))
         except Refused as refused:
             return refusal_of(refused)
         finally:
             world.proxy.order("watch")
 
     return Trial(
-        before=lambda: answer_of(_plain(world, world.open).get("/api/config")),
+        before=lambda: answer_of(plain(world, world.open).get("/api/config")),
         attack=enrol,
-        control=lambda: answer_of(world.client(phone, **_through(world)).get("/api/config")),
+        control=lambda: answer_of(world.client(phone, **through(world)).get("/api/config")),
     )

@@ -37,7 +37,8 @@ def summary(rows: int, faults: Mapping[str, list[str]], seconds: float) -> str:
     """Say how it went."""
     ended = f"{rows} attacks in {seconds:.0f} s"
     if not faults:
-        return f"\n{ended}: each refused for its reason, before any view ran; each untouched twin answered."
+        held = "each request refused for its reason before any view ran, each answer by the app; each twin answered."
+        return f"\n{ended}: {held}"
     listed = "\n".join(f"  {name}: {'; '.join(found)}" for name, found in faults.items())
     return f"\n{ended}. What does not hold:\n{listed}"
 

@@ -52,8 +52,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What `attacks.toml` says a row must come to. `after` 0 is a server that does not start.
+    """What `attacks.toml` says a row must come to. `after` 0 is a server that does not start, or an app that stops.
 
+    `answered` says that the request itself is genuine: a view runs for it, and it is the app that refuses what it gets.
     `nginx` is the status with which Nginx itself refuses, where it stands in front; 0 where it lets the gate judge.
     """
 
@@ -64,6 +65,7 @@ class Row:
     reason: str
     action: str = ""
     nginx: int = 0
+    answered: bool = False
 
     def behind_nginx(self) -> Row:
         """Return what the row must come to where Nginx stands in front."""
@@ -76,7 +78,9 @@ class Row:
             for field in ("before", "after", "reason", "action")
             if (found := getattr(outcome, field)) != (wanted := getattr(self, field))
         ]
-        if outcome.runs:
+        if self.answered and not outcome.runs:
+            faults.append("no view ran for the request, whose answer the app was to refuse")
+        if outcome.runs and not self.answered:
             faults.append(f"a view ran {outcome.runs} times for the refused request")
         if not 200 <= outcome.control < 300:  # noqa: PLR2004 - what HTTP calls success
             faults.append(f"the untouched twin was answered {outcome.control}")

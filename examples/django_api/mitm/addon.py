@@ -37,6 +37,8 @@ class Attacker:
                 flow.request.content = (flow.request.content or b"").replace(b":1}", b":9}")
             case "change_bearer":
                 flow.request.headers["authorization"] = order["bearer"]
+            case "lead_elsewhere" if flow.request.path == order["path"]:
+                flow.request.path = order["to"]
             case "replace_agree_key" if flow.request.path.endswith("/instances"):
                 flow.request.content = self._with_own_agree_key(order["agree_jwk"])
 
@@ -52,6 +54,8 @@ class Attacker:
             told = {"client_data": self._enrolment["client_data"], "instance": members["instance"]}
             forged = subprocess.run(FORGER, input=json.dumps(told), capture_output=True, check=True, text=True)
             answer.content = json.dumps(members | {"session": forged.stdout}).encode()
+        elif "path" in order and flow.request.path == order["path"]:
+            _spoil(answer, order, flow.request.headers.get("signature-input", ""))
         elif order["do"] == "repeat" and flow.is_replay is None:
             ctx.master.commands.call("replay.client", [flow.copy()])
 
@@ -65,6 +69,7 @@ class Attacker:
         answer = flow.response
         assert answer is not None  # noqa: S101 - the caller has looked
         seen = {
+            "path": flow.request.path,
             "again": flow.is_replay == "request",
             "request": str(flow.request.headers) + repr(flow.request.content),
             "status": answer.status_code,
@@ -73,6 +78,29 @@ class Attacker:
         }
         with (DIRECTORY / "seen.jsonl").open("a") as lines:
             lines.write(json.dumps(seen) + "\n")
+
+
+def _spoil(answer: http.Response, order: dict[str, Any], proof: str) -> None:
+    """Do to the answer to one path what was ordered; the octets come from outside, where they were thought out."""
+    match order["do"]:
+        case "change_status":
+            answer.status_code = order["status"]
+        case "change_content_type":
+            answer.headers["content-type"] = order["content_type"]
+        case "cut":
+            answer.content = (answer.raw_content or b"")[: order["octets"]]
+        case "swap_records":
+            octets, begin, size = answer.raw_content or b"", order["begin"], order["size"]
+            first, second = octets[begin : begin + size], octets[begin + size : begin + 2 * size]
+            answer.content = octets[:begin] + second + first + octets[begin + 2 * size :]
+        case "sign_again_then" if "hmac-sha256" in proof:
+            answer.status_code = 401
+            answer.headers = http.Headers(content_type="application/json", bonafide_action="sign_again")
+            answer.content = b"{}"
+        case "put_in" | "sign_again_then":
+            answer.status_code = order["status"]
+            answer.headers = http.Headers((name.encode(), value.encode()) for name, value in order["headers"].items())
+            answer.content = base64.b64decode(order["body"])
 
 
 addons = [Attacker()]

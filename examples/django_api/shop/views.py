@@ -17,16 +17,18 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from shop.models import Bearer, Order, ViewRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    View = Callable[..., HttpResponse]
+    from django.http import HttpResponseBase
+
+    View = Callable[..., HttpResponseBase]
 
 LOCKED = apps.is_installed("bonafide.django")
 """Whether these settings are the locked ones. A project that has Bonafide needs neither this nor the `if`s."""
@@ -35,13 +37,14 @@ if LOCKED:
     from bonafide.django.binding import bind_credential, require_bound
 
 MAX_QUANTITY = 100
+STATEMENT_LINES = 8_000
 
 
 def counted(view: View) -> View:
     """Count the runs of a view, as the first thing that happens inside it."""
 
     @wraps(view)
-    def run(request: HttpRequest, *customer: User, **arguments: object) -> HttpResponse:
+    def run(request: HttpRequest, *customer: User, **arguments: object) -> HttpResponseBase:
         with transaction.atomic():
             ViewRun.objects.get_or_create(view=view.__name__)
             ViewRun.objects.filter(view=view.__name__).update(runs=F("runs") + 1)
@@ -54,7 +57,7 @@ def for_customers(view: View) -> View:
     """Answer 401 without a known bearer token; else hand its owner to the view."""
 
     @wraps(view)
-    def run(request: HttpRequest, **arguments: object) -> HttpResponse:
+    def run(request: HttpRequest, **arguments: object) -> HttpResponseBase:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         bearer = Bearer.objects.select_related("user").filter(digest=digest_of(token)).first()
         if scheme != "Bearer" or bearer is None:
@@ -117,6 +120,34 @@ def user(_request: HttpRequest, _customer: User, user_id: int) -> HttpResponse:
     if found is None:
         return JsonResponse({"error": "no such customer"}, status=404)
     return JsonResponse(_profile(found))
+
+
+@require_http_methods(["GET"])
+@for_customers
+@counted
+def wallet(_request: HttpRequest, customer: User) -> HttpResponse:
+    """Show the customer's gift cards: whoever reads a code can spend it."""
+    return JsonResponse({"cards": [gift_card(customer)]})
+
+
+def gift_card(customer: User) -> dict[str, object]:
+    """Return the card that the shop gave a customer at the beginning."""
+    code = hashlib.sha256(f"gift card of {customer.username}".encode()).hexdigest()[:16].upper()
+    return {"code": f"GIFT-{code}", "value": 50}
+
+
+@require_http_methods(["GET"])
+@for_customers
+@counted
+def statement(_request: HttpRequest, customer: User) -> StreamingHttpResponse:
+    """Write the customer's statement of account as a file, line by line."""
+
+    def lines() -> Iterator[str]:
+        yield "date,item,price\r\n"
+        for number in range(STATEMENT_LINES):
+            yield f"2026-{number % 12 + 1:02},item {number} of {customer.username},{number % 90 + 10}.00\r\n"
+
+    return StreamingHttpResponse(lines(), content_type="text/csv")
 
 
 @csrf_exempt

@@ -216,6 +216,12 @@ _SAID_ALOUD: Final[tuple[tuple[str, str, str, Callable[[Route], bool]], ...]] = 
         "A recorded request can be sent again while its proof is fresh. Remove single_use = false where it matters.",
         lambda route: not route.single_use,
     ),
+    (
+        "W012",
+        "Routes that seal their answers and let clients in without a proof",
+        'Whom they would refuse they answer in clear. Once their refusals are understood, set mode = "enforce".',
+        lambda route: route.seal and route.enforced_share < 1,
+    ),
 )
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from asgiref.sync import iscoroutinefunction
 
-from bonafide.django import demands
+from bonafide.django import demands, sealed_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,20 +65,42 @@ def require_tier(tier: Tier, *, strict: bool = False) -> Callable[[View], View]:
     return _demanding(demands.minimum_tier(tier), strict=strict)
 
 
+@overload
+def sealed(view: View) -> View: ...
+
+
+@overload
+def sealed(*, strict: bool) -> Callable[[View], View]: ...
+
+
+def sealed(view: View | None = None, *, strict: bool = False) -> View | Callable[[View], View]:
+    """Have the answers of one view sealed, as `seal` does for a route, errors of the view included.
+
+    For a view on a route that does not say `seal`; behind a gate the gate's rule has to say it (`sealed.key_missing`).
+    What the decorator refuses is answered in clear: then there is nobody to seal for.
+    """
+    decorate = _before(lambda request: sealed_answers.require_sealed(request, strict=strict))
+    return decorate if view is None else decorate(view)
+
+
 def _demanding(demand: Demand, *, strict: bool) -> Callable[[View], View]:
+    return _before(lambda request: demands.require(request, demand, strict=strict))
+
+
+def _before(require: Callable[[HttpRequest], None]) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         if iscoroutinefunction(view):
 
             @wraps(view)
             async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-                demands.require(request, demand, strict=strict)
+                require(request)
                 return await view(request, *args, **kwargs)
 
             return cast("View", guarded_async)
 
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            demands.require(request, demand, strict=strict)
+            require(request)
             return view(request, *args, **kwargs)
 
         return cast("View", guarded)

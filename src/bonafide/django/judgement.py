@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bonafide.admission import Admitted, Denied, Exempt, PendingAdmission, Unproven, admit
-from bonafide.django import adapters, behind_gate, problems, rollout, spool
+from bonafide.django import adapters, behind_gate, problems, rollout, sealed_answers, spool
 from bonafide.django.behind_gate import Observed
 from bonafide.django.records import Seen
 from bonafide.django.service_routes import SERVICE
@@ -51,6 +51,7 @@ class Judgement:
             self._sent = adapters.read_request(self._request, self.runtime.origins)
         except MalformedEvidence as refusal:
             return self._unreadable(refusal, gate)
+        self._request.bonafide_gate_keys = gate.keys  # type: ignore[attr-defined]  # what `sealed_answers` reads
         return admit(self._sent, gate=gate, now=self._now)
 
     def settle(self, decision: Verdict | PendingAdmission) -> Verdict:
@@ -126,7 +127,11 @@ class Judgement:
         self._request.bonafide = verdict  # type: ignore[attr-defined]  # what views read
         if isinstance(verdict, Exempt):
             return None
-        attestation = verdict.attestation if isinstance(verdict, Admitted) else None
+        attestation = None
+        if isinstance(verdict, Admitted):
+            attestation = verdict.attestation
+            if verdict.answer_key is not None:
+                sealed_answers.promise(self._request, verdict.answer_key)
         self.runtime.records.admitted(
             Seen(
                 method=self._method(),

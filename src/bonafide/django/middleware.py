@@ -1,7 +1,8 @@
 """Admission in front of Django's views: one line in MIDDLEWARE, the first.
 
 For each request: what was sent (`adapters`) is judged (`admission.admit`), its first use is recorded, its body is
-compared with the covered digest (`spool`), and the verdict takes effect as the route's mode says. The view
+compared with the covered digest (`spool`), and the verdict takes effect as the route's mode says. What the view
+answers on a route with `seal` leaves sealed (`sealed_answers`). The view
 finds `request.bonafide`: what was admitted, or None where nothing was and the route only observes. With the
 setting BEHIND_GATE a gate has judged, and its word takes the place of the first two (`behind_gate`).
 """
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 
 from bonafide.admission import PendingAdmission
-from bonafide.django import refusals, runtime, spool
+from bonafide.django import refusals, runtime, sealed_answers, spool
 from bonafide.django.judgement import Judgement
 from bonafide.django.service_routes import SERVICE, is_service_view, serves_itself
 from bonafide.errors import VerificationFailed
@@ -62,7 +63,9 @@ class BonafideMiddleware:
         here = judgement.runtime
         verdict = judgement.judge_statement() if here.is_behind_gate else judgement.judge(here.gate())
         refusal = judgement.conclude(judgement.compare_body(verdict))
-        return _closing(request, self._get_response(request) if refusal is None else refusal)
+        response = self._get_response(request) if refusal is None else refusal
+        key = sealed_answers.key_of(request)
+        return _closing(request, response if key is None else sealed_answers.seal_response(response, key))
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
         judgement = Judgement(request, runtime.current(), datetime.now(UTC))
@@ -76,7 +79,9 @@ class BonafideMiddleware:
         else:
             verdict = await sync_to_async(judgement.compare_body, thread_sensitive=False)(verdict)
         refusal = judgement.conclude(verdict)
-        return _closing(request, await self._get_response(request) if refusal is None else refusal)
+        response = await self._get_response(request) if refusal is None else refusal
+        key = sealed_answers.key_of(request)
+        return _closing(request, response if key is None else await sealed_answers.seal_response_async(response, key))
 
     def process_exception(self, request: HttpRequest, failure: Exception) -> HttpResponse | None:
         """Answer what a binding, a decorator or a permission refused inside the view."""

@@ -36,6 +36,7 @@ AREAS: Final = (
     "provision",
     "request",
     "route",
+    "sealed",
     "session",
     "statement",
     "store",

@@ -86,3 +86,23 @@ LEGACY_SHARE_EXCEEDED: Final = Reason(
     spec="PROTOCOL section 6",
     action=Action.UPDATE_APP,
 )
+
+HEAD_NOT_SEALED: Final = Reason(
+    code="route.head_not_sealed",
+    meaning="HEAD on a route with `seal`: an answer without a body cannot be sealed.",
+    honest_cause="An HTTP client that looks before it downloads.",
+    likely_attack="Fields of the answer in clear.",
+    remedy="Ask with GET.",
+    spec="PROTOCOL section 5",
+    status=400,
+)
+
+SESSION_REQUIRED: Final = Reason(
+    code="route.session_required",
+    meaning="The route's answers are sealed, and the instance has no session under which one could be.",
+    honest_cause="A device that has no key for key agreement.",
+    likely_attack="A downgrade to answers in clear.",
+    remedy="Leave `seal` off the route if such devices are to be served.",
+    spec="PROTOCOL section 5",
+    status=403,
+)

@@ -74,8 +74,10 @@ class Route:
     def __post_init__(self) -> None:
         """Refuse contradictions: they would read stronger than they are."""
         object.__setattr__(self, "pattern", _compile(self.match))
-        if self.seal:
-            raise ConfigurationError(reasons.ROUTE_NOT_BUILT, f"{self.match}: seal is not built yet")
+        if self.seal and (self.client is not Client.APP or self.legacy is not None or self.upgrade):
+            refuse(
+                self.match, "seal stands beside no legacy, no upgrade and no client but app: they get answers in clear"
+            )
         if self.client is Client.OPEN and not self.because.strip():
             refuse(self.match, 'an open route says why: because = "…"')
         if not self.single_use and self.methods != frozenset(["GET"]):

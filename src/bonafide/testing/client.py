@@ -14,6 +14,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from contextlib import aclosing, closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -22,7 +24,9 @@ from bonafide.terms import ProofKind
 from bonafide.testing.clock import LearnedClock
 from bonafide.testing.conversation import Conversation
 from bonafide.testing.device import Build, Device
+from bonafide.testing.hearing import CLEAR, Hearing, Sealed
 from bonafide.testing.hints import AnswerRefused, OutcomeUnknown, Pause, Refused, Stopped, following
+from bonafide.testing.sealed_answers import AnswerNotSealed, SealRefused, is_sealed, take_in, take_in_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from bonafide.testing.hints import Steps
 
 __all__ = [
+    "AnswerNotSealed",
     "AnswerRefused",
     "AppClient",
     "AsyncAppClient",
@@ -38,10 +43,15 @@ __all__ = [
     "ForeignAuthority",
     "OutcomeUnknown",
     "Refused",
+    "SealRefused",
     "Stopped",
 ]
 
 PREFIX: Final = "/bonafide/v1"
+SEALED: Final = "bonafide_sealed"
+
+_HEARING: Final = "bonafide_hearing"
+_NEVER_SEALED: Final = ("range", "accept-encoding")
 
 
 class ForeignAuthority(ValueError):
@@ -68,7 +78,8 @@ class _ProofAuth(httpx.Auth):
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         request.read()
-        steps = self._steps(request)
+        hearing = _hearing(request)
+        steps = self._steps(request, hearing)
         step = next(steps, None)
         while step is not None:
             if isinstance(step, Pause):
@@ -76,13 +87,16 @@ class _ProofAuth(httpx.Auth):
                 step = next(steps, None)
                 continue
             response = yield step
-            if self._must_be_read(step, response):
+            if isinstance(hearing, Sealed) and is_sealed(response):
+                take_in(response, held=hearing.path is None)
+            elif self._must_be_read(step, response):
                 response.read()
             step = following(steps, response)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         await request.aread()
-        steps = self._steps(request)
+        hearing = _hearing(request)
+        steps = self._steps(request, hearing)
         step = next(steps, None)
         while step is not None:
             if isinstance(step, Pause):
@@ -90,7 +104,9 @@ class _ProofAuth(httpx.Auth):
                 step = next(steps, None)
                 continue
             response = yield step
-            if self._must_be_read(step, response):
+            if isinstance(hearing, Sealed) and is_sealed(response):
+                await take_in_async(response, held=hearing.path is None)
+            elif self._must_be_read(step, response):
                 await response.aread()
             step = following(steps, response)
 
@@ -98,12 +114,13 @@ class _ProofAuth(httpx.Auth):
         """Tell answers whose body is looked at here, or kept by an exception, from those that may be streamed."""
         return request.url.path.startswith(self._conversation.service_path) or "bonafide-action" in response.headers
 
-    def _steps(self, request: httpx.Request) -> Steps:
+    def _steps(self, request: httpx.Request, hearing: Hearing) -> Steps:
         url = request.url
         if (url.scheme, url.netloc, url.userinfo) != (self._api.scheme, self._api.netloc, b""):
             raise ForeignAuthority(str(url.copy_with(userinfo=b"", raw_path=b"/")))
         proof = ProofKind.HARDWARE if url.path in self._hardware else ProofKind.SESSION
-        return self._conversation.request(request, proof=request.extensions.get("bonafide_proof", proof))
+        proof = request.extensions.get("bonafide_proof", proof)
+        return self._conversation.request(request, proof=proof, hear=hearing)
 
 
 class AppClient(httpx.Client):
@@ -111,7 +128,8 @@ class AppClient(httpx.Client):
 
     `api` is the API's origin, `service` the prefix of Bonafide's endpoints, `service_keys` the pinned
     thumbprints. `hardware` names paths that are always signed by the `sign` key, as a login is; for one
-    request: `extensions={"bonafide_proof": ProofKind.HARDWARE}`. `sleep` serves `back_off`.
+    request: `extensions={"bonafide_proof": ProofKind.HARDWARE}`. `sealed` names paths whose answers are taken
+    sealed or not at all; for one request: `extensions={"bonafide_sealed": True}`. `sleep` serves `back_off`.
     """
 
     def __init__(
@@ -122,12 +140,14 @@ class AppClient(httpx.Client):
         service_keys: Collection[str],
         service: str = PREFIX,
         hardware: Collection[str] = (),
+        sealed: Collection[str] = (),
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         **options: Any,
     ) -> None:
         """`options` are httpx's: `transport`, `verify`, `timeout`, `proxy` and the like."""
         self.device = device
+        self.sealed = frozenset(sealed)
         self.clock = LearnedClock(clock)
         self.conversation = _converse(device, api, service, service_keys, self.clock)
         self._sleep = sleep
@@ -141,8 +161,30 @@ class AppClient(httpx.Client):
         super().__init__(base_url=api, auth=auth, **({"trust_env": False} | options))
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        """Send as httpx does, but leave authentication and redirects to the conversation alone."""
-        return super().send(request, **_with_our_auth(options))
+        """Send as httpx does, but leave authentication and redirects to the conversation alone.
+
+        Raises `AnswerNotSealed` and `SealRefused` where a sealed answer is wanted.
+        """
+        if not _wants_sealed(request, self.sealed):
+            return super().send(request, **_with_our_auth(options))
+        cookies = httpx.Cookies(self.cookies)
+        try:
+            with closing(super().send(request, **_with_our_auth(options) | {"stream": True})) as response:
+                pass
+        finally:
+            self.cookies = cookies  # what the fields outside said of cookies, anybody may have written
+        answer = _outcome(request, response)
+        self.cookies.extract_cookies(answer)
+        return answer
+
+    def download(self, url: httpx.URL | str, path: Path, **options: Any) -> httpx.Response:
+        """GET a sealed answer and write its body to `path`, which appears whole or not at all.
+
+        One record is in memory at a time. Returns the answer without its body; one of an error status has its body,
+        and leaves `path` alone. Raises as `send`.
+        """
+        options["extensions"] = {**options.get("extensions", {}), SEALED: path}
+        return self.get(url, **options)
 
     def make_ready(self) -> None:
         """Enrol where that has not been done, renew where it is due. Raises as `enrol`."""
@@ -177,12 +219,14 @@ class AsyncAppClient(httpx.AsyncClient):
         service_keys: Collection[str],
         service: str = PREFIX,
         hardware: Collection[str] = (),
+        sealed: Collection[str] = (),
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         **options: Any,
     ) -> None:
         """As `AppClient`."""
         self.device = device
+        self.sealed = frozenset(sealed)
         self.clock = LearnedClock(clock)
         auth = _ProofAuth(
             _converse(device, api, service, service_keys, self.clock),
@@ -195,7 +239,43 @@ class AsyncAppClient(httpx.AsyncClient):
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         """As `AppClient.send`."""
-        return await super().send(request, **_with_our_auth(options))
+        if not _wants_sealed(request, self.sealed):
+            return await super().send(request, **_with_our_auth(options))
+        cookies = httpx.Cookies(self.cookies)
+        try:
+            response = await super().send(request, **_with_our_auth(options) | {"stream": True})
+            async with aclosing(response):
+                pass
+        finally:
+            self.cookies = cookies  # as in `AppClient`
+        answer = _outcome(request, response)
+        self.cookies.extract_cookies(answer)
+        return answer
+
+
+def _wants_sealed(request: httpx.Request, sealed: frozenset[str]) -> bool:
+    """Tell whether a sealed answer is wanted, and write that on the request, where its redirects find it."""
+    wanted = request.extensions.setdefault(SEALED, request.url.path in sealed)
+    if wanted is not False:
+        request.extensions[_HEARING] = Sealed(wanted if isinstance(wanted, Path) else None)
+        for name in [name for name in request.headers if name.startswith("if-") or name in _NEVER_SEALED]:
+            del request.headers[name]
+    return wanted is not False
+
+
+def _hearing(request: httpx.Request) -> Hearing:
+    hearing: Hearing = request.extensions.get(_HEARING, CLEAR)
+    return hearing
+
+
+def _outcome(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+    hearing: Sealed = request.extensions[_HEARING]
+    if hearing.outcome is None:  # a redirect to elsewhere, which the conversation does not follow
+        raise AnswerNotSealed(response)
+    hearing.outcome.history = response.history
+    with suppress(RuntimeError):  # not known of an answer that was given in process
+        hearing.outcome.elapsed = response.elapsed
+    return hearing.outcome
 
 
 def _converse(

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import httpx
 
+from bonafide import sealing
 from bonafide.codec import base64url, json
 from bonafide.errors import BonafideError
 from bonafide.proof.http_signature import HardwareSigner, SessionSigner
 from bonafide.reasons import Action
-from bonafide.session import mac_key, open_session
+from bonafide.session import mac_key, open_session, seal_response_key
 from bonafide.terms import ProofKind
 from bonafide.testing.device import (
     Enrolled,
@@ -28,6 +29,7 @@ from bonafide.testing.device import (
     enrolment_message,
     renewal_message,
 )
+from bonafide.testing.hearing import CLEAR, Hearing
 from bonafide.testing.hints import (
     AnswerRefused,
     OutcomeUnknown,
@@ -38,13 +40,14 @@ from bonafide.testing.hints import (
     action_of,
     retry_after,
 )
-from bonafide.testing.signed_request import SAFE_METHODS, prove, redirected
+from bonafide.testing.signed_request import SAFE_METHODS, prove, redirected, signature_base
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from cryptography.hazmat.primitives.asymmetric import ec
 
+    from bonafide.sealing import AnswerKey
     from bonafide.session import Session
     from bonafide.testing.clock import LearnedClock
     from bonafide.testing.device import Device
@@ -83,27 +86,45 @@ class Conversation:
 
     # Requests to the API ------------------------------------------------------------------------
 
-    def request(self, request: httpx.Request, *, proof: ProofKind) -> Steps:
-        """Send one request with a proof, and see it through. The last answer given in is the outcome."""
+    def request(self, request: httpx.Request, *, proof: ProofKind, hear: Hearing = CLEAR) -> Steps:
+        """Send one request with a proof, and see it through. What was heard last is the outcome.
+
+        Raises `OutcomeUnknown`, and what `hear` raises of an answer that is not what the caller wants.
+        """
         yield from self.make_ready()
         seen: Counter[Action] = Counter()
         redirects = 0
         while True:
             self.sign(request, proof=proof)
+            key = self.answer_key(request) if hear.needs_key else None
             response = yield request
             self._clock.learn(response.headers.get("date"))
+            response = hear.hear(response, key)
             following = redirected(request, response)
             if following is not None and redirects < MAX_REDIRECTS:
                 request, redirects = following, redirects + 1
                 continue
             action = action_of(response) if response.is_error else None
             if action is None or action in _TERMINAL or not self._may_follow(action, seen):
+                hear.conclude(response)
                 return
             if not _repeatable(request):
                 raise OutcomeUnknown(request, response)
             if action is Action.SIGN_AGAIN:
                 proof = ProofKind.HARDWARE  # also where the route demands it and the caller did not know
             yield from self._follow(action, response)
+
+    def answer_key(self, request: httpx.Request) -> AnswerKey:
+        """Return the key of the sealed answer to a request that `sign` has signed.
+
+        Raises `AnswerRefused` where there is no session.
+        """
+        enrolled = self._keychain.enrolled
+        if enrolled is None or enrolled.session is None:
+            message = "a device without a session cannot be answered sealed"
+            raise AnswerRefused(message)
+        session = enrolled.session
+        return sealing.answer_key(seal_response_key(session.key), sid=session.sid, base=signature_base(request))
 
     def _may_follow(self, action: Action, seen: Counter[Action]) -> bool:
         """Count this hint, and tell whether its bound still allows following it."""

@@ -30,7 +30,7 @@ class InProcess(httpx.BaseTransport):
 
         got_request_exception.connect(keep)
         try:
-            answer = self._handler(_environ(request))
+            answer = self._handler(environ_of(request))
         finally:
             got_request_exception.disconnect(keep)
         if raised:
@@ -41,7 +41,8 @@ class InProcess(httpx.BaseTransport):
         return httpx.Response(answer.status_code, headers=headers, content=content)
 
 
-def _environ(request: httpx.Request) -> dict[str, Any]:
+def environ_of(request: httpx.Request) -> dict[str, Any]:
+    """Return a request as a WSGI server would hand it over (PEP 3333)."""
     raw = request.url.raw_path.decode("ascii")
     path, _, query = raw.partition("?")
     body = request.read()

@@ -9,7 +9,7 @@ import httpx
 
 from bonafide.http import HttpRequest, Origin, encode_target, split_target
 from bonafide.proof.content_digest import digest_of
-from bonafide.proof.http_signature import CLIENT_ATTESTATION, sign
+from bonafide.proof.http_signature import CLIENT_ATTESTATION, parse_proof, sign
 
 if TYPE_CHECKING:
     from bonafide.proof.http_signature import HardwareSigner, SessionSigner
@@ -44,13 +44,24 @@ def prove(
     request.headers["content-digest"] = digest_of((request.content,))
     if attestation is not None:
         request.headers[CLIENT_ATTESTATION] = attestation
-    unsigned = HttpRequest(
+    request.headers.update(sign(_as_value(request, target), created=created, nonce=nonce, signer=signer))
+
+
+def signature_base(request: httpx.Request) -> bytes:
+    """Return what the proof of a request signed (RFC 9421 section 2.5): what its answer is an answer to."""
+    target = request.url.raw_path.decode("ascii")
+    path, query = split_target(target)
+    attestation = request.headers.get(CLIENT_ATTESTATION)
+    return parse_proof(_as_value(request, target), path=path, query=query, attestation=attestation).base
+
+
+def _as_value(request: httpx.Request, target: str) -> HttpRequest:
+    return HttpRequest(
         method=request.method,
         origin=Origin(scheme=request.url.scheme, authority=request.url.netloc.decode("ascii")),
         target=target,
         headers=dict(request.headers.items()),
     )
-    request.headers.update(sign(unsigned, created=created, nonce=nonce, signer=signer))
 
 
 def canonical_target(url: httpx.URL) -> str:

@@ -1,4 +1,4 @@
-"""Permission classes for Django REST framework. They demand what `bonafide.django.demands` says, and tighten only.
+"""Permission classes and a renderer for Django REST framework. They demand what `demands` says, and tighten only.
 
     class Transfer(APIView):
         permission_classes = [IsAuthenticated, HardwareProof, MinimumTier.of(Tier.AFFIRMING)]
@@ -9,14 +9,19 @@ no `A | B` turns it into a choice where it stands first. Where it stands second 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer
 
-from bonafide.django import demands
+from bonafide.django import demands, sealed_answers
+from bonafide.errors import Misuse
+from bonafide.reasons import sealed as sealed_reasons
 from bonafide.terms import Tier
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rest_framework.request import Request
     from rest_framework.views import APIView
 
@@ -60,3 +65,34 @@ class MinimumTier(Admitted):
     def demand(self) -> Demand:
         """Return the demand."""
         return demands.minimum_tier(self.tier)
+
+
+class Sealed(Admitted):
+    """Have the answers of a view sealed, as `decorators.sealed` does: a permission, so that no effect comes before it.
+
+    Refusals of permissions that stand before it are answered in clear.
+    """
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Return True, or raise as `sealed_answers.require_sealed`."""
+        del view
+        sealed_answers.require_sealed(request._request, strict=self.strict)  # noqa: SLF001 - Django's own request
+        return True
+
+
+class SealedJSONRenderer(JSONRenderer):
+    """Render JSON for an answer that leaves sealed, or not at all.
+
+    Where nothing else asked for sealing it is asked for here, when the view has run: where that fails, the effect of
+    the view stays and its answer does not go out. `Sealed` among the permissions asks before.
+    """
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the JSON. Raises `Misuse` (`sealed.key_missing`) where no request says for whom, and as `Sealed`."""
+        request = (renderer_context or {}).get("request")
+        if request is None:
+            raise Misuse(sealed_reasons.KEY_MISSING, "rendered without a request")
+        sealed_answers.require_sealed(request._request, strict=True)  # noqa: SLF001 - Django's own request
+        return super().render(data, accepted_media_type, renderer_context)

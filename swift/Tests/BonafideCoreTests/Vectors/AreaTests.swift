@@ -13,6 +13,8 @@ import Testing
         "der": "likewise, inside certificates",
         "challenge": "opaque to the app",
         "statement": "between a gate and the API behind it",
+        "aes128gcm": "not opened by the app yet",
+        "sealed": "likewise",
     ]
 
     @Test func everyAreaIsDecided() {
