@@ -51,7 +51,8 @@ extension SealedAnswer: Sendable where Body: Sendable {}
 package struct AnswerKey: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// `sid`, 16 octets.
     package let session: [UInt8]
-    private let key: [UInt8]
+    /// `K`, 32 octets.
+    let key: [UInt8]
 
     /// `sessionKey` is the session's key, `base` the signature base of RFC 9421 section 2.5 as it was signed, by
     /// whichever key.
@@ -165,8 +166,8 @@ private struct Opener {
 
     mutating func finish(into body: inout some UnreleasedBody) throws -> [(name: String, value: String)] {
         guard let (content, octets) = try reader?.finish() else { throw SealRefused.truncated }
-        // One content has one length: no record without any, and no more zeros than its size asks for.
-        guard !content.isEmpty, octets == SealedForm.lastRecordOctets(content: content.count) else {
+        // One content has one length: no record without any after others, and no more zeros than its size asks for.
+        guard !content.isEmpty || fields == nil, octets == SealedForm.lastRecordOctets(content: content.count) else {
             throw SealRefused.paddingMalformed
         }
         try keep(content, into: &body)
