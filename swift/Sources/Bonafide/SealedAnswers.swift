@@ -113,6 +113,11 @@ struct SealedTaking: Sendable {
     func file(for request: URLRequest, _ fields: ProofFields, by courier: URLCourier) async throws -> Received<URL> {
         let (sealed, response) = try await courier.download(for: request.forSealedAnswer())
         defer { try? FileManager.default.removeItem(at: sealed) }
+        return try open(sealed, response, fields)
+    }
+
+    /// Likewise, of what was written to a file.
+    func open(_ sealed: URL, _ response: HTTPURLResponse, _ fields: ProofFields) throws -> Received<URL> {
         guard let handle = try? FileHandle(forReadingFrom: sealed) else { throw URLError(.cannotOpenFile) }
         defer { try? handle.close() }
         return try open(response, fields, into: UnreleasedFile(), octets: Self.octets) {
