@@ -24,9 +24,17 @@ from bonafide.terms import ProofKind
 from bonafide.testing.clock import LearnedClock
 from bonafide.testing.conversation import Conversation
 from bonafide.testing.device import Build, Device
-from bonafide.testing.hearing import CLEAR, Hearing, Sealed
 from bonafide.testing.hints import AnswerRefused, OutcomeUnknown, Pause, Refused, Stopped, following
-from bonafide.testing.sealed_answers import AnswerNotSealed, SealRefused, is_sealed, take_in, take_in_async
+from bonafide.testing.sealed_answers import (
+    CLEAR,
+    AnswerNotSealed,
+    Hearing,
+    Sealed,
+    SealRefused,
+    is_sealed,
+    take_in,
+    take_in_async,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator

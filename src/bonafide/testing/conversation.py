@@ -29,7 +29,6 @@ from bonafide.testing.device import (
     enrolment_message,
     renewal_message,
 )
-from bonafide.testing.hearing import CLEAR, Hearing
 from bonafide.testing.hints import (
     AnswerRefused,
     OutcomeUnknown,
@@ -40,6 +39,7 @@ from bonafide.testing.hints import (
     action_of,
     retry_after,
 )
+from bonafide.testing.sealed_answers import CLEAR, Hearing
 from bonafide.testing.signed_request import SAFE_METHODS, prove, redirected, signature_base
 
 if TYPE_CHECKING:

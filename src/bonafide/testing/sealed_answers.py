@@ -1,4 +1,4 @@
-"""What an app makes of answers that it wants sealed (PROTOCOL section 5).
+"""How an app takes an answer: in clear, sealed into memory, or sealed into a file (PROTOCOL section 5).
 
 Rules of this file: who wants a sealed answer gets it whole and opened, or an exception; never a body in clear, and
 never one of which the end is missing. Of an answer that is not sealed nothing is taken but its hints.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, suppress
 from tempfile import NamedTemporaryFile, SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, Protocol
 
 import httpx
 
@@ -34,10 +34,14 @@ _SPOOL: Final = "bonafide_spool"
 
 
 class AnswerNotSealed(Exception):
-    """The caller wanted a sealed answer, and what came was not one. `action` and `record` are unproven hints."""
+    """The caller wanted a sealed answer, and what came was not one. `action` and `record` are unproven hints.
+
+    `code` is the reason's, `sealed.not_sealed`.
+    """
 
     def __init__(self, response: httpx.Response) -> None:
         """Keep what the answer's fields say; the body, if there is one, is dropped."""
+        self.code = reasons.NOT_SEALED.code
         self.status = response.status_code
         self.action = action_of(response)
         self.record = response.headers.get("bonafide-record")
@@ -115,6 +119,69 @@ def open_into(response: httpx.Response, key: AnswerKey, path: Path) -> httpx.Res
         os.replace(file.name, path)  # noqa: PTH105 - the name of a temporary file is a text
         unfinished.pop_all()
     return _answer(response, opener, b"")
+
+
+class Hearing(Protocol):
+    """What one caller wants of the answers to one request."""
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether answers are to be opened, so that the request needs a session."""
+        ...
+
+    def hear(self, response: httpx.Response, key: AnswerKey | None) -> httpx.Response:
+        """Return what counts of an answer: its status, fields and body, or hints alone. Raises `SealRefused`."""
+        ...
+
+    def conclude(self, response: httpx.Response) -> None:
+        """Take what was heard last as the outcome. Raises `AnswerNotSealed`."""
+        ...
+
+
+class _Clear:
+    """Answers as they come. One that is sealed is of no use to who did not ask for it."""
+
+    needs_key: Final = False
+
+    def hear(self, response: httpx.Response, key: AnswerKey | None) -> httpx.Response:
+        del key
+        if is_sealed(response):
+            raise SealRefused(reasons.UNEXPECTED.code)
+        return response
+
+    def conclude(self, response: httpx.Response) -> None:
+        del response
+
+
+CLEAR: Final[Hearing] = _Clear()
+
+
+class Sealed:
+    """Sealed answers, opened: into memory, or their bodies into the file at `path`."""
+
+    needs_key: Final = True
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Nothing is written to `path` but what verified whole."""
+        self.path: Final = path
+        self.outcome: httpx.Response | None = None
+        """What was opened last; None where the last answer was in clear."""
+
+    def hear(self, response: httpx.Response, key: AnswerKey | None) -> httpx.Response:
+        """Open a sealed answer; take hints of another one. Raises `SealRefused`."""
+        self.outcome = None
+        if key is None or not is_sealed(response):
+            return hints_of(response)
+        if self.path is None or response.is_error:
+            self.outcome = open_answer(response, key)
+        else:
+            self.outcome = open_into(response, key, self.path)
+        return self.outcome
+
+    def conclude(self, response: httpx.Response) -> None:
+        """Raise `AnswerNotSealed` where the last answer was in clear."""
+        if self.outcome is None:
+            raise AnswerNotSealed(response)
 
 
 def _answer(response: httpx.Response, opener: Opener, body: bytes) -> httpx.Response:
