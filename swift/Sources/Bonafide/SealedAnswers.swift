@@ -57,6 +57,45 @@ extension Bonafide {
     }
 }
 
+extension Bonafide {
+    /// Signs a request that is sent by other means, as `sign(_:proof:bodyFile:)`, and returns what opens the sealed answer
+    /// to it. Cookies of that answer are the caller's to keep. Throws `BonafideError`.
+    public func signForSealedAnswer(
+        _ request: inout URLRequest, proof: ProofKind = .session, bodyFile: URL? = nil
+    ) async throws -> AnswerOpener {
+        let (client, preparation) = try ready()
+        let signable = try SignableRequest(request, file: bodyFile, by: preparation)
+        let fields = try await client.proveForSealedAnswer(signable.head, proof: proof)
+        request = signable.proven(by: fields).forSealedAnswer()
+        return AnswerOpener(fields: fields, taking: SealedTaking(crypto: setting.crypto))
+    }
+}
+
+/// Opens the answer to one request that was signed for it. It is of no use for any other, and cannot be stored.
+public struct AnswerOpener: Sendable, CustomStringConvertible, CustomReflectable {
+    let fields: ProofFields
+    let taking: SealedTaking
+
+    /// Returns body and answer as the API gave them. Throws `BonafideError.answerNotSealed` and `.sealRefused`.
+    public func open(_ data: Data, _ response: HTTPURLResponse) throws -> (Data, HTTPURLResponse) {
+        try Self.whole(taking.open(data, response, fields))
+    }
+
+    /// Likewise, of an answer that was downloaded to a file, which stays the caller's. The body is a file in the
+    /// temporary directory, the caller's to move or to remove.
+    public func open(file: URL, _ response: HTTPURLResponse) throws -> (URL, HTTPURLResponse) {
+        try Self.whole(taking.open(file, response, fields))
+    }
+
+    private static func whole<Body>(_ received: Received<Body>) throws -> (Body, HTTPURLResponse) {
+        guard let body = received.body, received.head.isSealed else { throw received.head.notSealed }
+        return (body, received.response)
+    }
+
+    public var description: String { "AnswerOpener(redacted)" }
+    public var customMirror: Mirror { Mirror(self, children: [(label: String?, value: Any)]()) }
+}
+
 /// What came for one request. `body` is nil for an answer in clear where a sealed one is wanted: it is not handed out.
 struct Received<Body: Sendable>: Sendable {
     let body: Body?

@@ -156,6 +156,40 @@ import Testing
         }
     }
 
+    @Test func requestsThatAreSentByOtherMeansAreOpenedByWhatSignedThem() async throws {
+        try await SealedScene.with({ exchange in
+            exchange.path == "/sealed"
+                ? sealedAnswer(exchange.seal("secret")) : sealedAnswer([1], "403 Forbidden", type: nil)
+        }) { (scene) async throws in
+            var request = scene.request("/sealed")
+            let opener = try await scene.bonafide.signForSealedAnswer(&request)
+            #expect(request.value(forHTTPHeaderField: "Accept-Encoding") == "identity")
+            let (wire, head) = try await scene.bonafide.courier.data(for: request)
+            #expect(String(decoding: wire, as: UTF8.self) != "secret")
+            let (data, response) = try opener.open(wire, head)
+            #expect(String(decoding: data, as: UTF8.self) == "secret")
+            #expect(response.expectedContentLength == 6)
+            let file = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+            defer { try? FileManager.default.removeItem(at: file) }
+            try wire.write(to: file)
+            let (opened, _) = try opener.open(file: file, head)
+            defer { try? FileManager.default.removeItem(at: opened) }
+            #expect(try Data(contentsOf: opened) == Data("secret".utf8))
+            var other = scene.request("/sealed")
+            let another = try await scene.bonafide.signForSealedAnswer(&other)
+            #expect(throws: BonafideError.sealRefused("sealed.record_invalid")) { try another.open(wire, head) }
+            var clear = scene.request("/clear")
+            let useless = try await scene.bonafide.signForSealedAnswer(&clear)
+            let (plain, refused) = try await scene.bonafide.courier.data(for: clear)
+            let notSealed = BonafideError.answerNotSealed(status: 403, action: nil, record: nil)
+            #expect(throws: notSealed) { try useless.open(plain, refused) }
+            #expect(throws: notSealed) { try useless.open(file: file, refused) }
+            var empty = scene.request("/sealed", "HEAD")
+            await #expect(throws: BonafideError.self) { try await scene.bonafide.signForSealedAnswer(&empty) }
+            #expect("\(opener)" == "AnswerOpener(redacted)" && Mirror(reflecting: opener).children.isEmpty)
+        }
+    }
+
     @Test func whatIsTooLargeToHoldIsForAFile() async throws {
         try await SealedScene.with({ exchange in
             sealedAnswer(exchange.seal([UInt8](repeating: 1, count: 100_000)))

@@ -36,7 +36,11 @@ func everySealedCall(_ bonafide: Bonafide, _ request: URLRequest, _ file: URL) a
     let uploaded: (Data, HTTPURLResponse) = try await bonafide.upload(
         for: request, fromFile: file, proof: .session, answer: .clear)
     let downloaded: (URL, HTTPURLResponse) = try await bonafide.download(for: request, proof: .session, answer: .sealed)
-    _ = (answered, proven, uploaded, downloaded)
+    var signed = request
+    let opener: AnswerOpener = try await bonafide.signForSealedAnswer(&signed, proof: .hardware, bodyFile: file)
+    let opened: (Data, HTTPURLResponse) = try opener.open(answered.0, answered.1)
+    let openedFile: (URL, HTTPURLResponse) = try opener.open(file: file, answered.1)
+    _ = (answered, proven, uploaded, downloaded, opened, openedFile)
 }
 
 /// What a test of an app hides the SDK behind.

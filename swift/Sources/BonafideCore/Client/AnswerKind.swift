@@ -20,21 +20,38 @@ extension Client {
         _ request: RequestHead, proof: ProofKind = .session, answer kind: AnswerKind = .clear, repeatable: Bool,
         send: (ProofFields) async throws -> (Answer, AnswerHead)
     ) async throws -> Answer {
-        guard kind == .clear || request.method != "HEAD" else {
-            throw BonafideError.requestNotSignable("HEAD, whose answer has no body that could be sealed")
-        }
+        if kind == .sealed { try request.requireSealable() }
         let (answer, head) = try await follow(request, proof: proof, repeatable: repeatable) { fields in
             let (answer, head) = try await send(fields)
             return ((answer, head), head)
         }
         switch kind {
         case .sealed where !head.isSealed:
-            throw BonafideError.answerNotSealed(status: head.status, action: head.action, record: head.record)
+            throw head.notSealed
         case .clear where head.isSealed || head.saysSealed:
             throw BonafideError.answerRefused(SealRefused.unexpected.rawValue)
         case .clear, .sealed: return answer
         }
     }
+
+    /// As `prove`, for a request whose answer is to be sealed.
+    package func proveForSealedAnswer(_ request: RequestHead, proof: ProofKind) async throws -> ProofFields {
+        try request.requireSealable()
+        return try await prove(request, proof: proof)
+    }
+}
+
+extension RequestHead {
+    fileprivate func requireSealable() throws {
+        guard method != "HEAD" else {
+            throw BonafideError.requestNotSignable("HEAD, whose answer has no body that could be sealed")
+        }
+    }
+}
+
+extension AnswerHead {
+    /// What a caller learns of an answer in clear who wants a sealed one.
+    package var notSealed: BonafideError { .answerNotSealed(status: status, action: action, record: record) }
 }
 
 /// What an answer is sealed for: the octets that were signed, and the session that they go with. Its key is derived only
