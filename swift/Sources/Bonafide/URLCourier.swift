@@ -70,6 +70,17 @@ final class URLCourier: Sendable {
         }
     }
 
+    /// As `data(for:upTo:)`.
+    func upload(
+        for request: URLRequest, fromFile file: URL, upTo limit: Int
+    ) async throws -> (Data, HTTPURLResponse) {
+        try await transfer { [delegate] session, completion in
+            let task = session.uploadTask(with: request, fromFile: file)
+            delegate.gather(task, upTo: limit) { completion(.init($0, $1, $2)) }
+            return task
+        }
+    }
+
     func upload(for request: URLRequest, fromFile file: URL) async throws -> (Data, HTTPURLResponse) {
         try await transfer { session, completion in
             session.uploadTask(with: request, fromFile: file) { completion(.init($0 ?? Data(), $1, $2)) }

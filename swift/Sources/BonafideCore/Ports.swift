@@ -56,7 +56,8 @@ public protocol Crypto: Sendable {
     func makeSHA256() -> any SHA256State
     /// HMAC with SHA-256 (RFC 2104), 32 octets.
     func hmacSHA256(key: [UInt8], _ octets: [UInt8]) -> [UInt8]
-    /// Opens AES-256-GCM. Throws where key, nonce, text, tag or additional data do not belong together.
+    /// Opens AES-GCM: AES-128 by a key of 16 octets, AES-256 by one of 32. Throws for any other size, and where key,
+    /// nonce, text, tag or additional data do not belong together.
     func openAESGCM(
         key: [UInt8], nonce: [UInt8], ciphertext: [UInt8], tag: [UInt8], additionalData: [UInt8]
     ) throws -> [UInt8]

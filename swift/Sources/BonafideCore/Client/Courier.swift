@@ -68,7 +68,9 @@ struct Courier: Sendable {
                 method: "POST", scheme: address.scheme, authority: address.authority, target: target,
                 contentType: "application/json", contentDigest: ContentDigest(of: body, crypto: world.crypto))
             let signer = HardwareSigner(keys: keys, clock: clock, crypto: world.crypto, turnstile: turnstile)
-            headers += try await signer.prove(head, attestation: nil).all.map { ($0.name.lowercased(), $0.value) }
+            headers += try await signer.prove(head, attestation: nil, session: nil).all.map {
+                ($0.name.lowercased(), $0.value)
+            }
         }
         let url = "\(address.scheme)://\(address.authority)\(target.text)"
         return try await world.carry(ServiceMessage(url: url, headers: headers, body: body))

@@ -84,16 +84,14 @@ public struct ProofFields: Sendable {
         ]
     }
 
-    init(base: HTTPSignature.Base, signature: [UInt8], request: RequestHead, attestation: String?) {
-        question = attestation.map { _ in Question(base: base.octets) }
+    init(
+        base: HTTPSignature.Base, signature: [UInt8], request: RequestHead, attestation: String?,
+        session: Session? = nil
+    ) {
+        question = session.map { Question(session: $0, base: base.octets) }
         clientAttestation = attestation
         contentDigest = request.contentDigest.field
         signatureInput = base.signatureInput
         self.signature = "bonafide=:\(Base64.encoded(signature)):"
     }
-}
-
-/// What an answer is for: the octets that were signed.
-struct Question: Sendable {
-    let base: [UInt8]
 }

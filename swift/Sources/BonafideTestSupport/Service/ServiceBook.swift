@@ -52,6 +52,8 @@ struct ServiceBook: Sendable {
     private(set) var issued: [String: SessionClaims] = [:]
     private var challenges: [String: Challenge] = [:]
     private var nonces: Set<String> = []
+    /// Every session that was given, by its `sid` in base64url.
+    private(set) var sessions: [String: SessionClaims] = [:]
     private var made = 0
 
     init(app: String, issuer: SessionIssuer, lifetime: Int) {
@@ -195,6 +197,7 @@ struct ServiceBook: Sendable {
         let claims = SessionClaims(
             app: app, instance: instance.name, jkt: instance.sign.thumbprint(SoftwareCrypto()),
             challenge: contents.text("challenge"), issuedAt: Int(now), expiresAt: Int(now) + lifetime)
+        sessions[Base64.urlEncoded(claims.id)] = claims
         let attestation: JSON = [
             "sub": .string(app), "iat": .integer(claims.issuedAt), "exp": .integer(claims.expiresAt),
             "cnf": ["jwk": instance.sign.jwk],

@@ -171,6 +171,9 @@ extension SimulatedService {
     /// How many messages went to an endpoint, whatever befell them.
     public func count(_ endpoint: Endpoint) -> Int { state.withLock { $0.counts[endpoint] ?? 0 } }
 
+    /// The session with this `sid`, in base64url.
+    func session(named sid: String) -> SessionClaims? { state.withLock { $0.book.sessions[sid] } }
+
     /// How many messages there were in all.
     public var messages: Int { state.withLock { $0.counts.values.reduce(0, +) } }
 
