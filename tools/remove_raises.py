@@ -42,6 +42,7 @@ TARGETS: Final = (
     "codec",
     "challenge",
     "client_attestation",
+    "documents",
     "admission",
     "appraisal",
     "enrolment",

@@ -12,6 +12,17 @@ struct ShopView: View {
                     Text(profile.address)
                 }
             }
+            if let notice = model.switches.notice { Section { Text(notice) } }
+            if model.switches.shopMap == true {
+                Section("Shops") {
+                    // Give the key to the SDK of whoever draws your maps.
+                    if model.mapKey != nil {
+                        Text("Here would be the map.")
+                    } else {
+                        Button("Show the map") { Task { await model.openMap() } }.disabled(model.isBusy)
+                    }
+                }
+            }
             Section("Orders") {
                 ForEach(model.orders) { order in
                     Text("\(order.quantity) × \(order.item)")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from bonafide.codec import base64url, json, jwe, pinned_jws
+from bonafide.codec import base64url, json, nested_jwt
 from bonafide.errors import MalformedEvidence, Misuse, VerificationFailed
 from bonafide.keys import MAX_TOKEN_LIFETIME, PRIVATE_KEY_OCTETS, private_key_from
 from bonafide.reasons import jose as jose_reasons
@@ -33,7 +33,6 @@ MAX_BYTES: Final = 8192
 SID_OCTETS: Final = 16
 KEY_OCTETS: Final = 32
 
-_IV_OCTETS: Final = 12
 _JKT_CHARACTERS: Final = 43
 _MAX_EXPIRY: Final = 2**53 - 1
 _TEXTS: Final = ("app", "inst", "jkt", "challenge")
@@ -114,13 +113,13 @@ def issue_session(
         raise Misuse(reasons.DERIVATION_MISUSED, "sid or key")
     if not timedelta(seconds=1) <= lifetime <= MAX_TOKEN_LIFETIME:
         raise Misuse(reasons.DERIVATION_MISUSED, "lifetime")
-    signed = pinned_jws.sign(json.dump(_claims(session)), typ=TYPE, key=service_key.private_key)
-    return jwe.encrypt(
-        signed.encode("ascii"),
+    return nested_jwt.seal(
+        json.dump(_claims(session)),
+        typ=TYPE,
+        signer=service_key.private_key,
         recipient=recipient,
-        header={"cty": "JWT"},
         ephemeral=private_key_from(random(PRIVATE_KEY_OCTETS)),
-        iv=random(_IV_OCTETS),
+        iv=random(nested_jwt.IV_OCTETS),
     )
 
 
@@ -143,8 +142,7 @@ def open_session(
     Raises `MalformedEvidence` (`session.malformed`, `session.claims_malformed`) and
     `VerificationFailed` (the other reasons of `session`).
     """
-    signed = _unseal(token, agree_key)
-    session = _parse_claims(_verify_signature(signed, pinned))
+    session = _parse_claims(_open(token, agree_key, pinned))
     if session.app != app:
         raise VerificationFailed(reasons.APP_MISMATCH)
     if session.instance != instance:
@@ -158,33 +156,19 @@ def open_session(
     return session
 
 
-def _unseal(token: str, agree_key: ec.EllipticCurvePrivateKey) -> str:
-    try:
-        header, payload = jwe.decrypt(token, key=agree_key, max_bytes=MAX_BYTES)
-    except MalformedEvidence as error:
-        raise MalformedEvidence(reasons.MALFORMED, f"outside: {error.reason.code}") from None
-    except VerificationFailed as error:
-        refused = error.reason.code == "jose.header_refused"
-        raise VerificationFailed(reasons.HEADER_REFUSED if refused else reasons.DECRYPTION_FAILED) from None
-    if header.keys() != {"alg", "enc", "epk", "cty"} or header["cty"] != "JWT":
-        raise VerificationFailed(reasons.HEADER_REFUSED, "outside")
-    if not payload.isascii():
-        raise MalformedEvidence(reasons.MALFORMED, "inside: not ASCII")
-    return payload.decode("ascii")
-
-
-def _verify_signature(signed: str, pinned: Collection[str]) -> bytes:
+def _open(token: str, agree_key: ec.EllipticCurvePrivateKey, pinned: Collection[str]) -> bytes:
     """Return the payload of the inner JWS, proven to be signed by a pinned key."""
     try:
-        return pinned_jws.verify(signed, typ=TYPE, pinned=pinned, max_bytes=MAX_BYTES)
+        return nested_jwt.open_sealed(token, typ=TYPE, agree_key=agree_key, pinned=pinned, max_bytes=MAX_BYTES)
     except MalformedEvidence as error:
-        raise MalformedEvidence(reasons.MALFORMED, f"inside: {error.reason.code}") from None
+        raise MalformedEvidence(reasons.MALFORMED, error.detail) from None
     except VerificationFailed as error:
-        raise VerificationFailed(_INSIDE[error.reason], "inside") from None
+        raise VerificationFailed(_REFUSED[error.reason], error.detail) from None
 
 
-_INSIDE: Final = {
+_REFUSED: Final = {
     jose_reasons.HEADER_REFUSED: reasons.HEADER_REFUSED,
+    jose_reasons.DECRYPTION_FAILED: reasons.DECRYPTION_FAILED,
     jose_reasons.SIGNER_NOT_PINNED: reasons.SERVICE_KEY_NOT_PINNED,
     jose_reasons.SIGNATURE_INVALID: reasons.SIGNATURE_INVALID,
 }

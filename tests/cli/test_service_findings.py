@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from django.db import OperationalError, connection, connections
 from bonafide.cli import findings, service_findings
 from bonafide.codec import json, jwk
 from bonafide.django import conf, gates, openings
+from bonafide.django.documents import pins
+from bonafide.django.documents.pins import PinnedHost
 from bonafide.django.key_sources import KeySources
 from bonafide.django.models import App, DebugSecret, Identity, Opening, RegisteredGate
 from bonafide.django.service import health, home
@@ -246,6 +249,24 @@ def test_a_gate_that_fell_silent_has_its_finding(place: Home) -> None:
     assert codes(place) == ["service.gate_silent"]
     RegisteredGate.objects.update(retired_at=now)
     assert codes(place) == []
+
+
+def test_pins_that_end_soon_have_their_finding(place: Home) -> None:
+    now = datetime.now(UTC)
+    app = App.objects.create(name="shop", environment="test")
+    host = PinnedHost(
+        port=443,
+        served="A" * 43 + "=",
+        subject="CN=x",
+        ends=int((now + timedelta(days=31)).timestamp()),
+        spares=("B" * 42 + "A=",),
+    )
+    pins.publish(app, {"a.example": host}, over=0, by="anna", now=now, expires_at=now + timedelta(days=90))
+    assert codes(place) == []
+    for over, ends in ((1, now + timedelta(days=29)), (2, now - timedelta(days=1))):
+        soon = replace(host, ends=int(ends.timestamp()))
+        pins.publish(app, {"a.example": soon}, over=over, by="anna", now=now, expires_at=now + timedelta(days=90))
+        assert codes(place) == ["service.pins_end"]
 
 
 def test_devices_that_cannot_attest_and_debug_secrets_have_their_findings(place: Home) -> None:

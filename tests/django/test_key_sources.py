@@ -247,3 +247,33 @@ def test_files_are_no_sealed_secrets(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         sealed_secrets_of(settings(tmp_path))
     assert refusal.value.reason is configuration.SETTING_MALFORMED
+
+
+def test_the_key_of_documents_is_made_once_and_shared(sources: KeySources, tmp_path: Path) -> None:
+    sealed = sources.document_key().seal(b"value", context=b"here")
+    again = KeySources(settings(tmp_path))
+    assert again.document_key().open(sealed, context=b"here") == b"value"
+    path = tmp_path / "keys" / "test" / "documents.key"
+    assert (len(path.read_bytes()), path.stat().st_mode & 0o777) == (32, 0o600)
+
+
+def test_in_the_database_the_key_of_documents_lies_sealed_and_outlives_a_change_of_the_seal(
+    database: Database, tmp_path: Path
+) -> None:
+    del database
+    first, second = (FileSealingKey(tmp_path / name) for name in ("first.key", "second.key"))
+    for key in (first, second):
+        key.make()
+    stored = replace(
+        settings(tmp_path), key_storage=KeyPlace.DATABASE, sealing_key=SealingKeyFile(file=tmp_path / "first.key")
+    )
+    sealed = KeySources(stored).document_key().seal(b"value", context=b"here")
+    assert SealedSecret.objects.get(name="documents.key").sealing_key == first.name
+    moved = replace(
+        stored,
+        sealing_key=SealingKeyFile(file=tmp_path / "second.key"),
+        other_sealing_keys=(SealingKeyFile(file=tmp_path / "first.key"),),
+    )
+    assert sealed_secrets_of(moved).reseal("documents.key")
+    alone = replace(moved, other_sealing_keys=())
+    assert KeySources(alone).document_key().open(sealed, context=b"here") == b"value"

@@ -9,19 +9,26 @@ import pytest
 
 from bonafide.django import bans, retention
 from bonafide.django.bans import Act
+from bonafide.django.documents import deliveries, values
+from bonafide.django.documents.values import NewValue
 from bonafide.django.enrolment_store import DjangoEnrolmentStore
 from bonafide.django.models import (
+    App,
+    AppValue,
     AuditEvent,
     Ban,
     BanScope,
     CredentialBinding,
+    Document,
     EvidenceRecord,
     GovernorBucket,
     ObservedRoute,
     Refusal,
     SpentChallenge,
+    ValueKind,
 )
 from bonafide.django.retention import Purged
+from bonafide.stores.sealing_keys.held_key import HeldSealingKey
 from bonafide.testing.enrolment_trial import APP, ENVIRONMENT, NOW, digest, registration
 from tests.django.databases import explained
 
@@ -127,3 +134,16 @@ def test_what_is_large_is_purged_by_its_index(database: Database) -> None:
         ours = [plan for plan in plans if f'FROM "{model._meta.db_table}"' in plan]
         assert ours
         assert all("SCAN" not in plan and "Seq Scan" not in plan for plan in ours), ours
+
+
+def test_deliveries_and_octets_of_old_versions_go_with_the_records() -> None:
+    app = App.objects.create(name="shop", environment="test")
+    key = HeldSealingKey(bytes(32), where="documents.key")
+    for number, at in enumerate((NOW - 40 * DAY, NOW - 35 * DAY, NOW - 29 * DAY)):
+        new = NewValue(kind=ValueKind.SECRET, name="maps", value=f"{number}")
+        values.set_value(app, new, key=key, by="anna", now=at)
+        deliveries.count(ENVIRONMENT, app="shop", instance="i", document=Document.SECRETS, version=number, now=at)
+    assert purge() == nothing(deliveries=2, old_values=1)
+    assert purge() == nothing()
+    kept = AppValue.objects.order_by("version").values_list("version", "sealed")
+    assert [(version, sealed is None) for version, sealed in kept] == [(1, True), (2, False), (3, False)]

@@ -16,11 +16,15 @@ from django.db import transaction
 from django.utils import timezone
 from shop.seed import seed
 
+from bonafide import documents
 from bonafide.appraisal import ValidationCategory
 from bonafide.django import bans, debug_secrets, runtime
-from bonafide.django.models import App, AttestKey, Identity, Instance, Refusal, SignKey
+from bonafide.django.documents import pins, values
+from bonafide.django.documents.pins import PinnedHost
+from bonafide.django.documents.values import NewValue
+from bonafide.django.models import App, AttestKey, Identity, Instance, Refusal, SignKey, ValueKind
 from bonafide.stores.lmdb import LmdbReplayStore
-from bonafide.terms import Environment, EvidenceEnvironment
+from bonafide.terms import Environment, EvidenceEnvironment, Tier
 
 APP: Final = "shop"
 IDENTITY: Final = "ABCDE12345.com.example.shop"
@@ -62,9 +66,8 @@ def _age_replay_store() -> None:
 def debug_secret() -> dict[str, str]:
     """Make a secret for debug evidence, as a simulator holds one."""
     now, name = timezone.now(), "swift"
-    app = App.objects.get(name=APP, environment=Environment.TEST)
     text = debug_secrets.create(
-        app, name, by="tests.swift", now=now, expires_at=now + timedelta(days=1), random=os.urandom
+        _app(), name, by="tests.swift", now=now, expires_at=now + timedelta(days=1), random=os.urandom
     )
     return {"name": name, "secret": text}
 
@@ -99,6 +102,37 @@ def forget(instance: str) -> bool:
         for keys in (SignKey.objects, AttestKey.objects):
             keys.filter(instance=instance).delete()
         return bool(Instance.objects.filter(pk=instance).delete()[0])
+
+
+def set_value(kind: str, name: str, value: object) -> int:
+    """Set a secret (`secret`, text) or a configuration value (`public`, `sealed`); return the document's version."""
+    of = ValueKind(kind)
+    tier = Tier.NONE if of is ValueKind.PUBLIC else Tier.AFFIRMING
+    new = NewValue(kind=of, name=name, value=value, tier=tier)
+    key = runtime.current().keys.document_key()
+    row = values.set_value(_app(), new, key=key, by="tests.swift", now=timezone.now())
+    return int(row.version)
+
+
+def publish_pins(host: str, shown: list[str], *, days: int) -> dict[str, object]:
+    """Publish two or more pins of one host; return the version and the signed document, as an app carries it."""
+    now = timezone.now()
+    pinned = PinnedHost(port=443, served=shown[0], subject="", ends=0, spares=tuple(shown[1:]))
+    before = pins.newest(Environment.TEST, APP)
+    row = pins.publish(
+        _app(),
+        {host: pinned},
+        over=before.version if before else 0,
+        by="tests.swift",
+        now=now,
+        expires_at=now + timedelta(days=days),
+    )
+    key = runtime.current().keys.service_key(now)
+    return {"version": row.version, "document": documents.issue_pins(pins.document(row), app=APP, service_key=key)}
+
+
+def _app() -> App:
+    return App.objects.get(name=APP, environment=Environment.TEST)
 
 
 class Refusals:

@@ -293,3 +293,22 @@ def test_start_that_fails_says_why(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "CLIENT_ATTESTATION_LIFETIME" in ended.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_secrets_configuration_and_pins_are_set_while_it_runs(child: Child) -> None:
+    assert child.do("set_value", kind="secret", name="maps", value='"m"') == {"version": 1}
+    assert child.do("set_value", kind="public", name="colour", value='"blue"') == {"version": 1}
+    assert child.do("set_value", kind="sealed", name="group", value='{"is": "b"}') == {"version": 2}
+    pins = [base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2)]
+    published = child.do("publish_pins", host="api.example.com", pins=" ".join(pins), days=30)
+    assert published["version"] == 1
+    with child.client() as app:
+        assert app.secrets().secrets == {"maps": "m"}
+        configuration = app.configuration()
+        assert configuration.sealed is not None
+        assert (configuration.public.values, configuration.sealed.values) == (
+            {"colour": "blue"},
+            {"group": {"is": "b"}},
+        )
+        assert app.pins().pins == {"api.example.com": tuple(pins)}
+    assert "error" in child.do("set_value", kind="secret", name="maps", value="no JSON")

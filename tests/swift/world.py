@@ -153,6 +153,8 @@ class Commands:
             "forget": self._forget,
             "log": lambda _: {"log": tail(server.log)},
             "reasons": self._reasons,
+            "set_value": self._set_value,
+            "publish_pins": self._publish_pins,
         }
 
     def answer(self, line: str) -> dict[str, object]:
@@ -181,6 +183,15 @@ class Commands:
     def _forget(self, command: dict[str, Any]) -> dict[str, object]:
         known = self._console.forget(str(command["instance"]))
         return {"done": "forget"} if known else {"error": "no such instance"}
+
+    def _set_value(self, command: dict[str, Any]) -> dict[str, object]:
+        kind, name = str(command["kind"]), str(command["name"])
+        return {"version": self._console.set_value(kind, name, json.loads(command["value"]))}
+
+    def _publish_pins(self, command: dict[str, Any]) -> dict[str, object]:
+        shown = str(command["pins"]).split()
+        told: dict[str, object] = self._console.publish_pins(str(command["host"]), shown, days=int(command["days"]))
+        return told
 
     def _reasons(self, _: dict[str, Any]) -> dict[str, object]:
         records = self._refusals.new()

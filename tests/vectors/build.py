@@ -16,6 +16,7 @@ from tests.vectors import (
     admissions,
     assertions,
     attestations,
+    documents,
     dpop_proofs,
     formats,
     messages,
@@ -41,6 +42,7 @@ AREAS: Final = (
     "client_data",
     "debug",
     "der",
+    "document",
     "dpop",
     "key_agreement",
     "key_schedule",
@@ -60,6 +62,7 @@ def build() -> Iterator[Vector]:
     yield from formats.build()
     yield from admissions.build()
     yield from sessions.build()
+    yield from documents.build()
     yield from messages.build()
     yield from statements.build()
     yield from sealed_cases.build()

@@ -16,6 +16,7 @@ from bonafide.evidence.debug import DebugSecret, UnsafeDebugEvidence, verify_deb
 from bonafide.terms import Environment, EvidenceEnvironment
 from bonafide.testing.vectors import ACCEPT, encode, load
 from bonafide.trust import Anchor
+from tests.vectors.documents import judge_document
 from tests.vectors.gate_judge import judge_request
 from tests.vectors.messages import judge_client_data, judge_key_agreement
 from tests.vectors.sealed import judge_records, judge_sealed
@@ -146,6 +147,7 @@ JUDGES: Final[Mapping[str, Callable[[Vector], Mapping[str, object]]]] = {
     "client_data": judge_client_data,
     "debug": judge_debug,
     "der": judge_der,
+    "document": judge_document,
     "dpop": judge_request,
     "key_agreement": judge_key_agreement,
     "key_schedule": judge_schedule,

@@ -27,6 +27,9 @@ COMMANDS: Final = {
     "unban": ("bonafide_unban", "lift a ban"),
     "open": ("bonafide_open", "break the glass: let a route only observe for some minutes"),
     "debug-secret": ("bonafide_debug_secret", "secrets for simulators and CI, never in production"),
+    "secrets": ("bonafide_secrets", "secrets that genuine apps are given"),
+    "configuration": ("bonafide_configuration", "values that apps are given, public or sealed"),
+    "pins": ("bonafide_pins", "the TLS keys that apps take, published with a spare"),
     "purge": ("bonafide_purge", "erase what is past its date; `bonafide serve` does so by itself"),
 }
 """Each command, Django's name of it, and what it is about."""

@@ -181,6 +181,7 @@ def _rows(settings: Settings) -> Iterator[Finding]:
         yield from _openings(settings, now)
         yield from _gates(settings, now)
         yield from _apps(settings, now)
+        yield from _pins(settings, now)
         yield from _spare(settings)
     except DatabaseError as error:
         yield Finding(
@@ -267,6 +268,19 @@ def _apps(settings: Settings, now: datetime) -> Iterator[Finding]:
             what=f"{secrets} debug secrets stand.",
             attacker="who holds one enrols as a genuine app of this environment.",
             remedy="`bonafide debug-secret revoke` those that nobody uses.",
+        )
+
+
+def _pins(settings: Settings, now: datetime) -> Iterator[Finding]:
+    from bonafide.django.documents import pins  # noqa: PLC0415 - an extra
+
+    for ending in pins.due(settings.environment, now):
+        yield Finding(
+            code="service.pins_end",
+            what=f"{ending.words(now)}.",
+            attacker="nothing; but a host with another key is refused by every app in the field, and once the pins "
+            "have ended, a proxy with a CA of its own is taken again.",
+            remedy="have the new certificate use the pinned key or the spare, then `bonafide pins publish`.",
         )
 
 

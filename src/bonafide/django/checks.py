@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
+from django.db import Error as DatabaseError
 from django.db import connections
 from django.utils.module_loading import import_string
 
@@ -235,6 +236,30 @@ def _names(routes: Iterable[Route]) -> str:
     return ", ".join(route.match for route in routes)
 
 
+def examine_rows(app_configs: object = None, databases: object = None, **_: object) -> list[CheckMessage]:
+    """Return what is dangerous in the database. Django asks it only with `check --database`, and on `migrate`."""
+    del app_configs
+    if not databases or not hasattr(django_settings, conf.NAME):
+        return []
+    from bonafide.django.documents import pins  # noqa: PLC0415 - models, which are not there when checks are registered
+
+    now = datetime.now(UTC)
+    try:
+        due = pins.due(conf.current().environment, now)
+    except (ConfigurationError, DatabaseError):
+        return []  # `examine` tells the first, and `migrate` asks before there are tables
+    return [
+        Caution(
+            f"Pins of an app come to their end: {ending.words(now)}.",
+            hint="Apps refuse a host whose key is not pinned, and pins that have ended protect nobody. "
+            "Publish them again: manage.py bonafide_pins publish.",
+            id="bonafide.W013",
+        )
+        for ending in due
+    ]
+
+
 def connect() -> None:
     """Register the checks with Django. Called once, when apps are ready."""
     register(examine)
+    register(examine_rows, Tags.database)

@@ -20,6 +20,7 @@ from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
 from bonafide.django import setting_forms as forms
+from bonafide.django.setting_contradictions import refuse_contradictions
 from bonafide.django.setting_forms import (
     BehindGate,
     KeyPlace,
@@ -161,6 +162,22 @@ class Settings:
             forms.duration(least=timedelta(seconds=30), most=timedelta(minutes=60)),
             "How long a client attestation holds; the ceiling is 60 minutes. Bans do not wait for it.",
             shown="timedelta(minutes=5)",
+        ),
+    )
+    secrets_lifetime: timedelta = field(
+        default=timedelta(hours=1),
+        metadata=_key(
+            forms.duration(least=timedelta(minutes=1), most=timedelta(hours=24)),
+            "How long an app uses the secrets that it was given before it asks again.",
+            shown="timedelta(hours=1)",
+        ),
+    )
+    configuration_lifetime: timedelta = field(
+        default=timedelta(hours=24),
+        metadata=_key(
+            forms.duration(least=timedelta(minutes=1), most=timedelta(days=30)),
+            "How long an app uses the configuration that it was given before it asks again.",
+            shown="timedelta(hours=24)",
         ),
     )
     reattest_after: timedelta = field(
@@ -308,7 +325,7 @@ def parse(raw: object, *, base_dir: Path | None) -> Settings:
     for entry in fields(Settings):
         if entry.name not in values and entry.default is MISSING:
             raise ConfigurationError(reasons.SETTING_MALFORMED, f"{NAME}[{_name(entry.name)!r}] is missing")
-    return _refuse_contradictions(Settings(**values))
+    return refuse_contradictions(Settings(**values))
 
 
 def current() -> Settings:
@@ -366,27 +383,3 @@ def _derive(values: dict[str, Any], base_dir: Path | None) -> None:
     if values.get("unsafe_debug_evidence"):
         admitted = values.get("evidence_environments", frozenset([EvidenceEnvironment.PRODUCTION]))
         values["evidence_environments"] = admitted | {EvidenceEnvironment.DEBUG}
-
-
-def _refuse_contradictions(settings: Settings) -> Settings:
-    if settings.environment is Environment.PRODUCTION:
-        for name in ("unsafe_debug_evidence", "unsafe_test_anchors"):
-            if getattr(settings, name):
-                raise ConfigurationError(reasons.TEST_TRUST, f"{NAME}[{_name(name)!r}]")
-    _refuse_unsealed(settings)
-    if settings.behind_gate is not None and settings.routes is None:
-        raise ConfigurationError(reasons.SETTING_MALFORMED, f"{NAME}['BEHIND_GATE'] without ROUTES, the gate's table")
-    if settings.replay_store.kind == "memory" and settings.processes != 1:
-        raise ConfigurationError(reasons.STORE_SCOPE, f"{NAME}['REPLAY_STORE'] is memory:, and PROCESSES is not 1")
-    return settings
-
-
-def _refuse_unsealed(settings: Settings) -> None:
-    if (settings.key_storage is KeyPlace.DATABASE) != (settings.sealing_key is not None):
-        detail = f"{NAME}['KEY_STORAGE'] \"database\" and {NAME}['SEALING_KEY'] go together, or neither is set"
-        raise ConfigurationError(reasons.SETTING_MALFORMED, detail)
-    if settings.other_sealing_keys and settings.sealing_key is None:
-        detail = f"{NAME}['OTHER_SEALING_KEYS'] without SEALING_KEY"
-        raise ConfigurationError(reasons.SETTING_MALFORMED, detail)
-    if settings.sealing_key in settings.other_sealing_keys:
-        raise ConfigurationError(reasons.SETTING_MALFORMED, f"{NAME}['OTHER_SEALING_KEYS'] holds SEALING_KEY itself")

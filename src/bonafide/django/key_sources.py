@@ -18,7 +18,7 @@ from bonafide.errors import ConfigurationError, VerificationFailed
 from bonafide.keys import KeyRing, PublishedKey
 from bonafide.reasons import configuration
 from bonafide.reasons import store as reasons
-from bonafide.stores.key_rings import AppKeys, ChallengeKeys, ServiceKeys
+from bonafide.stores.key_rings import AppKeys, ChallengeKeys, DocumentKeys, ServiceKeys
 from bonafide.stores.key_storage_files import PrivateFileStorage
 from bonafide.stores.sealing_keys.key_file import FileSealingKey
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bonafide.django.conf import Settings
     from bonafide.django.setting_forms import SealingKeyAddress
     from bonafide.keys import ScheduledKey, ServiceKey, ServiceRing
+    from bonafide.ports import SealingKey
     from bonafide.stores.key_storage import KeyStorage
     from bonafide.stores.sealing_keys.pkcs11_token import Pkcs11SealingKey
 
@@ -51,6 +52,7 @@ class KeySources:
         self._storage = storage_of(settings)
         self._service = ServiceKeys(self._storage)
         self._challenge = ChallengeKeys(self._storage)
+        self._documents = DocumentKeys(self._storage)
         self._apps: dict[tuple[str, str], AppKeys] = {}
         self._audiences: dict[str, str] = {}
 
@@ -105,6 +107,10 @@ class KeySources:
     def challenge_key(self) -> ChallengeKey:
         """Return the key of the challenges, made on the first run, which all hosts share."""
         return self._challenge.current()
+
+    def document_key(self) -> SealingKey:
+        """Return the key under which secrets and sealed configuration lie in the database, made at its first use."""
+        return self._documents.current()
 
     def ramp_key(self) -> bytes:
         """Return the key of rehearsals' buckets, 32 octets, which gates are told: the same on all hosts."""

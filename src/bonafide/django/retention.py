@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import router
 
+from bonafide.django.documents import values
 from bonafide.django.models import (
     Ban,
     CredentialBinding,
+    Delivery,
     EvidenceRecord,
     GovernorBucket,
     ObservedRoute,
@@ -45,6 +47,8 @@ class Purged:
     bans: int
     bindings: int
     buckets: int
+    deliveries: int
+    old_values: int
 
 
 def purge(now: datetime, *, refusal_retention: timedelta, using: str | None = None) -> Purged:
@@ -64,6 +68,8 @@ def purge(now: datetime, *, refusal_retention: timedelta, using: str | None = No
         bans=_delete(old(Ban, until__lte=now)),
         bindings=_delete(old(CredentialBinding, expires_at__lte=now)),
         buckets=_delete(old(GovernorBucket, due__lt=idle)),
+        deliveries=_delete(old(Delivery, last_at__lt=kept_from)),
+        old_values=values.erase_ended(kept_from, using=using),
     )
 
 

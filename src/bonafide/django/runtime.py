@@ -27,6 +27,7 @@ from bonafide.django.enrolment_store import DjangoEnrolmentStore
 from bonafide.django.gates import Provisions
 from bonafide.django.governor import Governor
 from bonafide.django.key_sources import GateKeys, KeySources
+from bonafide.django.own_gate import OwnGates
 from bonafide.django.records import recorder
 from bonafide.django.url_inventory import require_covered
 from bonafide.enrolment import Service
@@ -84,6 +85,7 @@ class Runtime:
         self._apps = directory.watch(settings)
         self._debug = debug_secrets.watch(settings)
         self._bans = bans.watch(settings.environment, every=settings.revocations_every)
+        self.own_gates: Final = OwnGates()
         self.provisions: Final = Provisions(settings, self.keys)
         self._openings = openings.watch(settings, self.keys)
         self._opened = openings.NONE

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     View = TypeVar("View", bound=Callable[..., object])
 
-ENDINGS: Final = ("/challenge", "/instances", "/renewals", "/jwks.json", "/gate")
+ENDINGS: Final = ("/challenge", "/instances", "/renewals", "/jwks.json", "/gate", "/secrets", "/configuration", "/pins")
 """What the paths of service views end with, so that all others are spared a look into the URLconf."""
 
 

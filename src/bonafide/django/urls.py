@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from bonafide.django import provision_views, views
+from bonafide.django import document_views, provision_views, views
 
 app_name = "bonafide"
 
@@ -13,5 +13,8 @@ urlpatterns = [
     path("instances", views.instances, name="instances"),
     path("instances/<slug:instance>/renewals", views.renewals, name="renewals"),
     path("jwks.json", views.published_keys, name="jwks"),
+    path("secrets", document_views.app_secrets, name="secrets"),
+    path("configuration", document_views.configuration, name="configuration"),
+    path("pins", document_views.app_pins, name="pins"),
     path("gate", provision_views.gate, name="gate"),
 ]

@@ -21,8 +21,9 @@ from django.views.decorators.http import require_http_methods
 
 from bonafide.challenge import Purpose
 from bonafide.codec import json
-from bonafide.django import adapters, problems, runtime, spool
+from bonafide.django import adapters, own_gate, problems, runtime, spool
 from bonafide.django.governor import Endpoint
+from bonafide.django.own_gate import NotAdmitted
 from bonafide.django.records import Seen
 from bonafide.django.service_routes import service_view
 from bonafide.dpop_answer import NONCE
@@ -97,7 +98,7 @@ def challenge(request: HttpRequest, serving: Runtime, now: datetime) -> HttpResp
     if wait is not None:
         raise BackOff(challenge_reasons.GOVERNED, app.name, wait)
     issued = issue_challenge(service, app, message.purpose, now=now, random=secrets.token_bytes)
-    response = _json(issued.body())
+    response = respond(issued.body())
     if issued.is_nonce:
         response[NONCE] = issued.attestation_challenge
     return response
@@ -115,7 +116,7 @@ def instances(request: HttpRequest, serving: Runtime, now: datetime) -> HttpResp
         now=now,
         random=secrets.token_bytes,
     )
-    return _json(enrolled.body(), status=201)
+    return respond(enrolled.body(), status=201)
 
 
 @endpoint(Endpoint.RENEWALS, "POST")
@@ -130,7 +131,7 @@ def renewals(request: HttpRequest, serving: Runtime, now: datetime, instance: st
         now=now,
         random=secrets.token_bytes,
     )
-    return _json(renewed.body())
+    return respond(renewed.body())
 
 
 @endpoint(None, "GET", "HEAD")
@@ -151,7 +152,8 @@ def _require_within_rate(serving: Runtime, limit: Endpoint | None, request: Http
         raise BackOff(request_reasons.RATE_EXCEEDED, limit, wait)
 
 
-def _json(body: bytes, *, status: int = 200) -> HttpResponse:
+def respond(body: bytes, *, status: int = 200) -> HttpResponse:
+    """Return an answer in JSON that nobody keeps."""
     response = HttpResponse(body, status=status, content_type="application/json")
     response["Cache-Control"] = "no-store"
     return response
@@ -166,5 +168,7 @@ def _refuse(failure: Exception, serving: Runtime, request: HttpRequest, name: st
     if isinstance(failure, ConfigurationError | Misuse):
         logger.critical("%s: %s", reason.code, detail)
     seen = Seen(method=adapters.raw_method(request), route=f"bonafide:{name}", enforced=True)
+    if isinstance(failure, NotAdmitted):
+        seen = own_gate.seen(name, failure.attestation, proven=failure.proven)
     record = serving.records.refused(seen, reason, detail)
     return problems.refuse(reason, record, retry_after=wait)

@@ -28,6 +28,7 @@ AREAS: Final = (
     "credential",
     "debug",
     "der",
+    "document",
     "dpop",
     "enrolment",
     "jose",

@@ -2,6 +2,7 @@
 
     service.json          the service key, and its spare until that is taken offline
     challenge.key         the key that makes challenges
+    documents.key         the key under which secrets and configuration lie in the database
     <app>/signing.json    signing keys: retired, signing, next
     <app>/gate.json       gate keys: one per audience and UTC day
 
@@ -32,6 +33,8 @@ from bonafide.keys import (
 from bonafide.reasons import configuration as reasons
 from bonafide.stores import key_text
 from bonafide.stores.key_storage import StorageSilent
+from bonafide.stores.sealing_keys.held_key import HeldSealingKey
+from bonafide.stores.sealing_keys.sealed_form import KEY_OCTETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -247,6 +250,28 @@ class ChallengeKeys:
         if self._key is None:
             made = _read_or_make(self._storage, self.NAME, lambda: self._random(KEY_BYTES))
             self._key = ChallengeKey(secret=made)
+        return self._key
+
+
+class DocumentKeys:
+    """The key under which secrets and sealed configuration lie in the database, made when the first is set.
+
+    Without it they do not open, and have to be set anew; no app is locked out.
+    """
+
+    NAME: Final = "documents.key"
+
+    def __init__(self, storage: KeyStorage, *, random: Callable[[int], bytes] = os.urandom) -> None:
+        """Take the storage; nothing is read or written yet."""
+        self._storage = storage
+        self._random = random
+        self._key: HeldSealingKey | None = None
+
+    def current(self) -> HeldSealingKey:
+        """Return the key, as of this process's first look. Raises as `ServiceKeys.current`."""
+        if self._key is None:
+            made = _read_or_make(self._storage, self.NAME, lambda: self._random(KEY_OCTETS))
+            self._key = HeldSealingKey(made, where=self._storage.where(self.NAME), random=self._random)
         return self._key
 
 

@@ -25,6 +25,7 @@ from bonafide.testing.authorization_server import attest_for
 from bonafide.testing.clock import LearnedClock
 from bonafide.testing.conversation import Conversation
 from bonafide.testing.device import Build, Device
+from bonafide.testing.documents import PROOFS, Configuration, DocumentReader
 from bonafide.testing.hints import AnswerRefused, OutcomeUnknown, Pause, Refused, Stopped, following
 from bonafide.testing.sealed_answers import (
     CLEAR,
@@ -40,6 +41,7 @@ from bonafide.testing.sealed_answers import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator
 
+    from bonafide.documents import PinsDocument, SecretsDocument
     from bonafide.testing.hints import Steps
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "AppClient",
     "AsyncAppClient",
     "Build",
+    "Configuration",
     "Device",
     "ForeignAuthority",
     "OutcomeUnknown",
@@ -159,6 +162,7 @@ class AppClient(httpx.Client):
         self.sealed = frozenset(sealed)
         self.clock = LearnedClock(clock)
         self.conversation = _converse(device, api, service, service_keys, self.clock)
+        self._reader = DocumentReader(device, pinned=frozenset(service_keys), clock=self.clock)
         self._sleep = sleep
         auth = _ProofAuth(
             self.conversation,
@@ -220,6 +224,21 @@ class AppClient(httpx.Client):
         self._run(steps())
         return found[0]
 
+    def secrets(self) -> SecretsDocument:
+        """Ask for the app's secrets, on a proof by the `sign` key. Raises `Refused`, `AnswerRefused`, `Stopped`."""
+        return self._reader.secrets(self._ask("secrets"))
+
+    def configuration(self) -> Configuration:
+        """Ask for the remote configuration. Raises as `secrets`."""
+        return self._reader.configuration(self._ask("configuration"))
+
+    def pins(self) -> PinsDocument:
+        """Ask for the pins. Raises as `secrets`."""
+        return self._reader.pins(self._ask("pins"))
+
+    def _ask(self, document: str) -> httpx.Response:
+        return self.get(**_question(document, self.conversation))
+
     def _run(self, steps: Steps) -> None:
         step = next(steps, None)
         while step is not None:
@@ -250,8 +269,10 @@ class AsyncAppClient(httpx.AsyncClient):
         self.device = device
         self.sealed = frozenset(sealed)
         self.clock = LearnedClock(clock)
+        self.conversation = _converse(device, api, service, service_keys, self.clock)
+        self._reader = DocumentReader(device, pinned=frozenset(service_keys), clock=self.clock)
         auth = _ProofAuth(
-            _converse(device, api, service, service_keys, self.clock),
+            self.conversation,
             api=httpx.URL(api),
             hardware=frozenset(hardware),
             sleep=time.sleep,
@@ -273,6 +294,21 @@ class AsyncAppClient(httpx.AsyncClient):
         answer = _outcome(request, response)
         self.cookies.extract_cookies(answer)
         return answer
+
+    async def secrets(self) -> SecretsDocument:
+        """As `AppClient.secrets`."""
+        return self._reader.secrets(await self._ask("secrets"))
+
+    async def configuration(self) -> Configuration:
+        """As `AppClient.configuration`."""
+        return self._reader.configuration(await self._ask("configuration"))
+
+    async def pins(self) -> PinsDocument:
+        """As `AppClient.pins`."""
+        return self._reader.pins(await self._ask("pins"))
+
+    async def _ask(self, document: str) -> httpx.Response:
+        return await self.get(**_question(document, self.conversation))
 
 
 def _wants_sealed(request: httpx.Request, sealed: frozenset[str]) -> bool:
@@ -310,6 +346,12 @@ def _converse(
         clock=clock,
         random=secrets.token_bytes,
     )
+
+
+def _question(document: str, conversation: Conversation) -> dict[str, Any]:
+    """Return how httpx asks the service for a document."""
+    url = f"{conversation.service_path.rstrip('/')}/{document}"
+    return {"url": url, "extensions": {"bonafide_proof": PROOFS[document]}}
 
 
 def _with_our_auth(options: dict[str, Any]) -> dict[str, Any]:

@@ -68,7 +68,8 @@ class PendingMessage:
 class Keychain:
     """What survives a killed process, and the app's deletion: two keys, and where enrolment stands.
 
-    Without an `agree` key there is no session, and every proof is by `sign`.
+    Without an `agree` key there is no session, and every proof is by `sign`. `seen_versions` are the highest of the
+    public documents that were taken.
     """
 
     sign_key: ec.EllipticCurvePrivateKey = field(repr=False)
@@ -78,6 +79,7 @@ class Keychain:
     renewal: PendingMessage | None = None
     enrolled: Enrolled | None = None
     enrolled_again_at: float | None = None
+    seen_versions: dict[str, int] = field(default_factory=dict)
 
     @property
     def jkt(self) -> str:

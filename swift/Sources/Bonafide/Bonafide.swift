@@ -16,6 +16,8 @@ public import Foundation
 public final class Bonafide: Sendable {
     let courier: URLCourier
     let setting: Setting
+    let pins: PinBoard
+    let pinsAreAsked = Guarded(false)
     private let known = Guarded<(client: Client, preparation: Preparation)?>(nil)
     private let making = NSLock()
 
@@ -39,15 +41,21 @@ public final class Bonafide: Sendable {
     ) {
         setting = Setting(service: service, app: app, serviceKeys: Set(serviceKeys), options: options, world: world)
         // A document that is refused counts as no pins here, and every call throws why (`client`).
-        let pins = PinBoard(try? setting.pins(), clock: world?.clock ?? SystemClock())
+        pins = PinBoard(try? setting.pins(), clock: world?.clock ?? SystemClock())
         courier =
-            session.map { URLCourier(session: $0, pins: pins) }
+            session.map { [pins] in URLCourier(session: $0, pins: pins) }
             ?? URLCourier(configuration: options.configuration, pins: pins)
     }
 
     /// Enrols where that has not been done and renews where it is due, ahead of the first request. Throws
     /// `BonafideError`.
-    public func prepare() async throws { try await ready().client.prepare() }
+    ///
+    /// Where pins hold, it also has them refreshed: beside the app, once a day at most.
+    public func prepare() async throws {
+        let client = try ready().client
+        try await client.prepare()
+        refreshPinsWhereDue(client)
+    }
 
     /// Signs a request that is sent by other means: a background session, an extension, another HTTP client.
     ///
@@ -73,13 +81,14 @@ public final class Bonafide: Sendable {
         guard !courier.isBackground else {
             throw BonafideError.requestNotSignable("a background session takes what sign(_:) has signed")
         }
-        try setting.admitPins()
+        let embedded = try setting.pins()
         let options = setting.options
         let origins = options.origins.isEmpty ? [setting.service] : options.origins
         let preparation = Preparation(
             origins: Set(try origins.map { try Origin(of: $0) }), cookies: options.cookies,
             additionalHeaders: courier.additionalHeaders, crypto: setting.crypto)
         let client = Client(configuration: try setting.configuration(), world: setting.world(courier: courier))
+        pins.hold(try client.heldPins(embedded: embedded))
         known.withLock { $0 = (client, preparation) }
         return (client, preparation)
     }

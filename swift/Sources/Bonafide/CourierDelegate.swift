@@ -1,11 +1,9 @@
 import BonafideCore
 import Foundation
+import Security
 
 #if canImport(FoundationNetworking)
     import FoundationNetworking
-#endif
-#if canImport(Darwin)
-    import Security
 #endif
 
 /// Answers what a session asks while it sends: never a redirect, never a password, and servers by their pins.
@@ -29,6 +27,16 @@ final class CourierDelegate: NSObject, URLSessionDataDelegate, Sendable {
 
     /// Whether the last certificate that this host showed was refused.
     func hasRefused(_ host: String) -> Bool { refused.withLock { $0.contains(host.lowercased()) } }
+
+    /// Judges the certificates that a server shows, and remembers whether they were refused.
+    func admits(_ trust: SecTrust, of host: String) -> Bool {
+        let host = host.lowercased()
+        let isAdmitted = pins.admits(trust, of: host)
+        refused.withLock { hosts in
+            _ = isAdmitted ? hosts.remove(host) : hosts.insert(host).memberAfterInsert
+        }
+        return isAdmitted
+    }
 
     func urlSession(
         _ session: URLSession, task: URLSessionTask, willPerformHTTPRedirection response: HTTPURLResponse,
@@ -85,7 +93,7 @@ final class CourierDelegate: NSObject, URLSessionDataDelegate, Sendable {
         ) -> (URLSession.AuthChallengeDisposition, URLCredential?) {
             let space = challenge.protectionSpace
             if space.authenticationMethod == NSURLAuthenticationMethodServerTrust, let trust = space.serverTrust {
-                return answer(trust, of: space.host.lowercased())
+                return (admits(trust, of: space.host) ? .performDefaultHandling : .cancelAuthenticationChallenge, nil)
             }
             let passwords = [
                 NSURLAuthenticationMethodHTTPBasic, NSURLAuthenticationMethodHTTPDigest,
@@ -95,16 +103,6 @@ final class CourierDelegate: NSObject, URLSessionDataDelegate, Sendable {
             // signed. Refused, the answer comes to the caller as it is.
             if passwords.contains(space.authenticationMethod), !space.isProxy() { return (.rejectProtectionSpace, nil) }
             return (.performDefaultHandling, nil)
-        }
-
-        private func answer(
-            _ trust: SecTrust, of host: String
-        ) -> (URLSession.AuthChallengeDisposition, URLCredential?) {
-            let isAdmitted = pins.admits(trust, of: host)
-            refused.withLock { hosts in
-                _ = isAdmitted ? hosts.remove(host) : hosts.insert(host).memberAfterInsert
-            }
-            return (isAdmitted ? .performDefaultHandling : .cancelAuthenticationChallenge, nil)
         }
     #endif
 }

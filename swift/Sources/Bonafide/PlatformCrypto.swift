@@ -17,8 +17,8 @@ public struct PlatformCrypto: Crypto {
     public func openAESGCM(
         key: [UInt8], nonce: [UInt8], ciphertext: [UInt8], tag: [UInt8], additionalData: [UInt8]
     ) throws -> [UInt8] {
-        // CryptoKit would take the shorter keys of AES too.
-        guard key.count == 32 else { throw CryptoKitError.incorrectKeySize }
+        // CryptoKit would take the middle size of AES too.
+        guard key.count == 16 || key.count == 32 else { throw CryptoKitError.incorrectKeySize }
         let box = try AES.GCM.SealedBox(nonce: AES.GCM.Nonce(data: nonce), ciphertext: ciphertext, tag: tag)
         return [UInt8](try AES.GCM.open(box, using: SymmetricKey(data: key), authenticating: additionalData))
     }

@@ -14,7 +14,7 @@ extension PinBoard {
     }
 
     /// SHA-256 of a certificate's SubjectPublicKeyInfo; nil for a kind of key that no server shows.
-    static func keyDigest(_ certificate: SecCertificate) -> Data? {
+    static func keyDigest(_ certificate: SecCertificate) -> [UInt8]? {
         guard let key = SecCertificateCopyKey(certificate) else { return nil }
         let found: CFTypeRef? = SecKeyCopyAttributes(key)
         guard let attributes = found as? [String: Any], let type = attributes[kSecAttrKeyType as String] as? String,
@@ -30,7 +30,7 @@ extension PinBoard {
         case (curve, 384): kind = .p384
         default: return nil
         }
-        return Data(SHA256.hash(data: kind.subjectPublicKeyInfo([UInt8](octets))))
+        return Array(SHA256.hash(data: kind.subjectPublicKeyInfo([UInt8](octets))))
     }
 }
 

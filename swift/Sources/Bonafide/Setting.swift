@@ -47,19 +47,11 @@ struct Setting: Sendable {
     }
 
     /// The pins of the document that was given; nil without one. Throws `BonafideError.answerRefused`.
-    func pins() throws -> Pins? {
-        try options.pins.map { try Pins(document: $0, app: app, serviceKeys: serviceKeys, crypto: crypto) }
-    }
-
-    /// Throws where the document is refused: it is signed by no service key, or older than one seen.
-    func admitPins() throws {
-        guard let pins = try pins(), role == .app else { return }
+    func pins() throws -> PinDocument? {
         do {
-            try PinBoard.admitVersion(of: pins, seenIn: try SmallFile.container(appGroup: options.appGroup))
-        } catch let error as BonafideError {
-            throw error
-        } catch {
-            throw BonafideError.storageUnavailable
+            return try options.pins.map { try PinDocument($0, pins: serviceKeys, app: app, crypto: crypto) }
+        } catch let refused as DocumentRefused {
+            throw BonafideError.answerRefused(refused.rawValue)
         }
     }
 

@@ -129,28 +129,16 @@ struct SignableRequest: Sendable {
 }
 
 extension ContentDigest {
-    private static let pieceOctets = 256 * 1024
-
     /// The digest of a file, read in pieces: memory stays that of one. Throws `BonafideError.bodyUnreadable`.
     init(ofFile file: URL, crypto: some Crypto) throws {
         do {
             let handle = try FileHandle(forReadingFrom: file)
             defer { try? handle.close() }
             try self.init(crypto: crypto) {
-                try Self.piece(of: handle)
+                try handle.piece()
             }
         } catch {
             throw BonafideError.bodyUnreadable(file.lastPathComponent)
         }
-    }
-
-    private static func piece(of handle: FileHandle) throws -> [UInt8]? {
-        #if canImport(Darwin)
-            // What FileHandle returns lives until the pool is drained.
-            let piece = try autoreleasepool { try handle.read(upToCount: pieceOctets).map { [UInt8]($0) } }
-        #else
-            let piece = try handle.read(upToCount: pieceOctets).map { [UInt8]($0) }
-        #endif
-        return piece.flatMap { $0.isEmpty ? nil : $0 }
     }
 }

@@ -47,6 +47,13 @@ final class URLCourier: Sendable {
         if isOwner { session.finishTasksAndInvalidate() }
     }
 
+    /// Has the next requests go over new connections, whose certificates are judged by the pins that hold now.
+    ///
+    /// A given session keeps those that it has: they are its owner's.
+    func closeConnections() {
+        if isOwner { session.flush {} }
+    }
+
     func data(for request: URLRequest) async throws -> (Data, HTTPURLResponse) {
         try await transfer { session, completion in
             session.dataTask(with: request) { completion(.init($0 ?? Data(), $1, $2)) }
@@ -58,6 +65,17 @@ final class URLCourier: Sendable {
     func data(for request: URLRequest, upTo limit: Int) async throws -> (Data, HTTPURLResponse) {
         try await transfer { [delegate] session, completion in
             let task = session.dataTask(with: request)
+            delegate.gather(task, upTo: limit) { completion(.init($0, $1, $2)) }
+            return task
+        }
+    }
+
+    /// As `data(for:upTo:)`.
+    func upload(
+        for request: URLRequest, fromFile file: URL, upTo limit: Int
+    ) async throws -> (Data, HTTPURLResponse) {
+        try await transfer { [delegate] session, completion in
+            let task = session.uploadTask(with: request, fromFile: file)
             delegate.gather(task, upTo: limit) { completion(.init($0, $1, $2)) }
             return task
         }

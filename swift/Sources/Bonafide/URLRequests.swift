@@ -16,19 +16,14 @@ extension Bonafide {
     public func data(
         for request: URLRequest, proof: ProofKind = .session
     ) async throws -> (Data, HTTPURLResponse) {
-        try await exchange(request, file: nil, proof: proof) { request, _ in
-            try await self.courier.data(for: request)
-        }
+        try await data(for: request, proof: proof, answer: .clear)
     }
 
     /// Sends a file as the request's body. It is read twice, to be hashed and to be sent, and never held in memory.
     public func upload(
         for request: URLRequest, fromFile file: URL, proof: ProofKind = .session
     ) async throws -> (Data, HTTPURLResponse) {
-        try await exchange(request, file: file, proof: proof) { request, file in
-            if let file { return try await self.courier.upload(for: request, fromFile: file) }
-            return try await self.courier.data(for: request)
-        }
+        try await upload(for: request, fromFile: file, proof: proof, answer: .clear)
     }
 
     /// Sends a request and returns the answer's body as a file in the temporary directory, the caller's to move or
@@ -36,23 +31,19 @@ extension Bonafide {
     public func download(
         for request: URLRequest, proof: ProofKind = .session
     ) async throws -> (URL, HTTPURLResponse) {
-        try await exchange(request, file: nil, proof: proof) { request, _ in
-            try await self.courier.download(for: request)
-        } discard: {
-            try? FileManager.default.removeItem(at: $0)
-        }
+        try await download(for: request, proof: proof, answer: .clear)
     }
 
-    private func exchange<Body: Sendable>(
-        _ request: URLRequest, file: URL?, proof: ProofKind,
-        send: (URLRequest, URL?) async throws -> (Body, HTTPURLResponse), discard: (Body) -> Void = { _ in }
+    func exchange<Body: Sendable>(
+        _ request: URLRequest, file: URL?, proof: ProofKind, answer kind: AnswerKind,
+        send: (URLRequest, URL?, ProofFields) async throws -> Received<Body>, discard: (Body) -> Void = { _ in }
     ) async throws -> (Body, HTTPURLResponse) {
         let (client, preparation) = try ready()
         var next = Redirect(request: request, keepsBody: true)
         var file = file
         for _ in 0..<Redirect.maxFollowed {
             let sent = next.request
-            let answer = try await client.exchange(sent, file: file, proof: proof, preparation, send, discard)
+            let answer = try await client.exchange(sent, file: file, proof, kind, preparation, send, discard)
             let location = answer.1.value(forHTTPHeaderField: "Location")
             guard setting.options.followsRedirects,
                 let redirect = Redirect(after: sent, status: answer.1.statusCode, location: location)
@@ -61,7 +52,7 @@ extension Bonafide {
             next = redirect
             if !next.keepsBody { file = nil }
         }
-        return try await client.exchange(next.request, file: file, proof: proof, preparation, send, discard)
+        return try await client.exchange(next.request, file: file, proof, kind, preparation, send, discard)
     }
 }
 
@@ -69,20 +60,27 @@ extension Client {
     /// Sends one request until its answer asks for nothing more, redirects not followed. Bodies that are not returned
     /// are discarded.
     fileprivate func exchange<Body: Sendable>(
-        _ request: URLRequest, file: URL?, proof: ProofKind, _ preparation: Preparation,
-        _ send: (URLRequest, URL?) async throws -> (Body, HTTPURLResponse), _ discard: (Body) -> Void
+        _ request: URLRequest, file: URL?, _ proof: ProofKind, _ kind: AnswerKind, _ preparation: Preparation,
+        _ send: (URLRequest, URL?, ProofFields) async throws -> Received<Body>, _ discard: (Body) -> Void
     ) async throws -> (Body, HTTPURLResponse) {
         let signable = try SignableRequest(request, file: file, by: preparation)
         var last: Body?
         do {
-            return try await perform(signable.head, proof: proof, repeatable: signable.isRepeatable) { fields in
+            let received = try await perform(
+                signable.head, proof: proof, answer: kind, repeatable: signable.isRepeatable
+            ) { fields in
                 last.map(discard)
                 last = nil
-                let answer = try await send(signable.proven(by: fields), file)
-                last = answer.0
-                preparation.keepCookies(of: answer.1, to: request)
-                return (answer, AnswerHead(answer.1))
+                let received = try await send(signable.proven(by: fields), file, fields)
+                last = received.body
+                // Who wants a sealed answer takes no cookie of one in clear.
+                if kind == .clear || received.head.isSealed {
+                    preparation.keepCookies(of: received.response, to: request)
+                }
+                return (received, received.head)
             }
+            guard let body = received.body else { throw BonafideError.sealRefused("sealed.not_sealed") }
+            return (body, received.response)
         } catch {
             last.map(discard)
             throw error

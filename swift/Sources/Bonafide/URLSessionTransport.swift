@@ -7,10 +7,9 @@ public import BonafideCore
     public import Foundation
 #endif
 
-/// Carries messages to Bonafide's service: no redirect, no cookie, no cache, half a minute and 64 KiB at most.
+/// Carries messages to Bonafide's service: no redirect, no cookie, no cache, half a minute at most, and no
+/// longer answer than the message admits.
 public struct URLSessionTransport: Transport {
-    private static let maxOctets = 64 * 1024
-
     private let courier: URLCourier
     private let seconds: Double
 
@@ -29,19 +28,20 @@ public struct URLSessionTransport: Transport {
             throw BonafideError.targetNotCanonical(message.url)
         }
         var request = URLRequest(url: url, cachePolicy: .reloadIgnoringLocalCacheData, timeoutInterval: seconds)
-        request.httpMethod = "POST"
+        request.httpMethod = message.method
         request.httpShouldHandleCookies = false
-        request.httpBody = Data(message.body)
+        // URLSession sends no GET that has a body, be it an empty one.
+        if message.method != "GET" { request.httpBody = Data(message.body) }
         for header in message.headers { request.setValue(header.value, forHTTPHeaderField: header.name) }
-        let (body, response) = try await answer(to: request)
+        let (body, response) = try await answer(to: request, upTo: message.maxAnswerOctets)
         return ServiceAnswer(head: AnswerHead(response), body: [UInt8](body))
     }
 
     /// URLSession's own time runs anew with each octet that comes, and all requests wait for one enrolment: who sends
     /// an octet now and then must not hold them.
-    private func answer(to request: URLRequest) async throws -> (Data, HTTPURLResponse) {
+    private func answer(to request: URLRequest, upTo limit: Int) async throws -> (Data, HTTPURLResponse) {
         try await withThrowingTaskGroup(of: (Data, HTTPURLResponse).self) { [courier, seconds] group in
-            group.addTask { try await courier.data(for: request, upTo: Self.maxOctets) }
+            group.addTask { try await courier.data(for: request, upTo: limit) }
             group.addTask {
                 try await SystemClock().sleep(seconds)
                 throw URLError(.timedOut)

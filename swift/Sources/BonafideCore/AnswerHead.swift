@@ -2,12 +2,25 @@
 public struct AnswerHead: Sendable {
     public let status: Int
     private let fields: [String: String]
+    /// Whether status and fields are those of a sealed answer that verified whole, and not what came over the wire.
+    package let isSealed: Bool
 
     /// Field names are taken in any case.
     public init(status: Int, fields: [String: String]) {
         self.status = status
         self.fields = Dictionary(fields.map { ($0.key.lowercased(), $0.value) }) { first, _ in first }
+        isSealed = false
     }
+
+    /// Status and inner fields of a sealed answer; a field that stands more than once is joined by commas.
+    init(openedWith status: Int, fields: [(name: String, value: String)]) {
+        self.status = status
+        self.fields = Dictionary(fields.map { ($0.name, $0.value) }) { "\($0), \($1)" }
+        isSealed = true
+    }
+
+    /// Whether the answer says of itself that it is sealed. Anybody on the way can write that, or take it away.
+    public var saysSealed: Bool { self["content-type"] == SealedForm.contentType }
 
     /// The value of a field, its name in lower case.
     public subscript(name: String) -> String? { fields[name] }

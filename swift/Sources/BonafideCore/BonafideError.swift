@@ -35,6 +35,12 @@ public enum BonafideError: Error, Hashable, Sendable {
     /// The API's answer asks to repeat a request that may have had its effect already; only the caller can decide.
     /// Requests that carry an `Idempotency-Key` are repeated instead.
     case outcomeUnknown(Action)
+    /// A sealed answer was asked for and this one is in clear: whoever wrote it, its body is not handed out. An answer
+    /// of an API says no more than its status, what it asks for, and the record number for the operator.
+    case answerNotSealed(status: Int, action: Action?, record: String?)
+    /// A sealed answer does not verify, or not as the answer to this request: nothing of it is handed out. The code
+    /// (`sealed.…`) says what. Whether the request had its effect is not known.
+    case sealRefused(String)
     /// The URL has no spelling that is admitted: `;`, `\`, `%`, a control or an encoded `/` in a segment, an empty or
     /// a dot segment.
     case targetNotCanonical(String)

@@ -56,7 +56,8 @@ public protocol Crypto: Sendable {
     func makeSHA256() -> any SHA256State
     /// HMAC with SHA-256 (RFC 2104), 32 octets.
     func hmacSHA256(key: [UInt8], _ octets: [UInt8]) -> [UInt8]
-    /// Opens AES-256-GCM. Throws where key, nonce, text, tag or additional data do not belong together.
+    /// Opens AES-GCM: AES-128 by a key of 16 octets, AES-256 by one of 32. Throws for any other size, and where key,
+    /// nonce, text, tag or additional data do not belong together.
     func openAESGCM(
         key: [UInt8], nonce: [UInt8], ciphertext: [UInt8], tag: [UInt8], additionalData: [UInt8]
     ) throws -> [UInt8]
@@ -156,13 +157,28 @@ public protocol Clock: Sendable {
     func sleep(_ seconds: Double) async throws
 }
 
-/// A message to the service: always POST, JSON.
+/// A message to the service: a POST with a body of JSON, or a GET without one.
 public struct ServiceMessage: Sendable {
+    /// `POST` or `GET`.
+    public let method: String
     /// The absolute URL, canonical.
     public let url: String
     /// Field names in lower case, and their values.
     public let headers: [(name: String, value: String)]
     public let body: [UInt8]
+    /// The most that is read of the answer's body, in octets.
+    public let maxAnswerOctets: Int
+
+    init(
+        method: String = "POST", url: String, headers: [(name: String, value: String)], body: [UInt8],
+        maxAnswerOctets: Int = 64 * 1024
+    ) {
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
+        self.maxAnswerOctets = maxAnswerOctets
+    }
 }
 
 /// The service's answer.

@@ -12,13 +12,17 @@ struct LifetimeTests {
         let early = Phone(service)
         let slow = Phone(service)
         let thousand = Phone(service)
-        for phone in [early, slow, thousand] { #expect(try await phone.get("/api/config").status == 200) }
-        slow.clock.leap(-20)  // what it takes for fresh will have ended under way
+        let sealed = Phone(service)
+        for phone in [early, slow, thousand, sealed] { #expect(try await phone.get("/api/config").status == 200) }
+        for phone in [slow, sealed] { phone.clock.leap(-20) }  // what they take for fresh will have ended under way
         try await Task.sleep(nanoseconds: 24_500_000_000)
         async let beside: Void = renewsBeside(early)
         try await Task.sleep(nanoseconds: 7_500_000_000)
         try await beside
         try await healsInFlight(slow)
+        // What asks to renew is in clear, and the answer to the second proof is sealed: by the application, to nobody.
+        #expect(try await sealed.get("/api/wallet", answer: .sealed).status == 401)
+        #expect(sealed.network.sent.contains("renewals"))
         try await renewsOnceForAll(thousand)
     }
 

@@ -94,8 +94,11 @@ struct Phone: Sendable {
     }
 
     /// Asks the API, and returns status and body.
-    func get(_ path: String, bearer: String? = nil, proof: ProofKind = .session) async throws -> Answer {
-        let (data, response) = try await bonafide.data(for: request(path, bearer: bearer), proof: proof)
+    func get(
+        _ path: String, bearer: String? = nil, proof: ProofKind = .session, answer: AnswerKind = .clear
+    ) async throws -> Answer {
+        let (data, response) = try await bonafide.data(
+            for: request(path, bearer: bearer), proof: proof, answer: answer)
         return Answer(status: response.statusCode, body: JSON(octets: [UInt8](data)), response: response)
     }
 

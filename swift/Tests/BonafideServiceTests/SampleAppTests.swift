@@ -27,4 +27,20 @@ struct SampleAppTests {
         guard case .notAdmitted(let action, _) = error else { return #expect(error == nil) }
         #expect(action == "give_up")
     }
+
+    @Test func theShopTakesItsSwitchesAndItsKeyFromTheService() async throws {
+        let service = try RunningService()
+        let phone = Phone(service)
+        let shop = ShopAPI(bonafide: phone.bonafide, origin: try #require(URL(string: service.origin)))
+        let keys = ShopKeys(bonafide: phone.bonafide)
+        #expect(try await shop.switches().shopMap == nil)
+        #expect(try await keys.map() == nil)
+        try service.tell("set_value", ["kind": "public", "name": "shop_map", "value": "true"])
+        try service.tell("set_value", ["kind": "secret", "name": "maps.api_key", "value": #""m""#])
+        #expect(try await shop.switches().shopMap == true)
+        #expect(try await ShopKeys(bonafide: phone.bonafide).map() == "m")
+        let asked = phone.network.sent.filter { $0 == "secrets" }.count
+        #expect(try await keys.map() == nil, "what was given holds until it ends")
+        #expect(phone.network.sent.filter { $0 == "secrets" }.count == asked)
+    }
 }

@@ -30,7 +30,11 @@ final class Loopback: Sendable {
     func url(_ target: String) -> URL { link("http://127.0.0.1:\(port)\(target)") }
 
     /// `answer` returns a whole answer, or nil to say nothing and keep the connection open.
-    init(octetsPerSecond: Int? = nil, answer: @escaping @Sendable (WireRequest) -> String?) {
+    convenience init(octetsPerSecond: Int? = nil, answer: @escaping @Sendable (WireRequest) -> String?) {
+        self.init(octetsPerSecond: octetsPerSecond, octets: { request in answer(request).map { Array($0.utf8) } })
+    }
+
+    init(octetsPerSecond: Int?, octets: @escaping @Sendable (WireRequest) -> [UInt8]?) {
         #if canImport(Glibc)
             let stream = Int32(SOCK_STREAM.rawValue)
         #else
@@ -54,7 +58,7 @@ final class Loopback: Sendable {
             while true {
                 let connection = accept(descriptor, nil, nil)
                 guard connection >= 0 else { return }
-                Thread.detachNewThread { Self.serve(connection, seen, octetsPerSecond, answer) }
+                Thread.detachNewThread { Self.serve(connection, seen, octetsPerSecond, octets) }
             }
         }
     }
@@ -66,12 +70,12 @@ final class Loopback: Sendable {
 
     private static func serve(
         _ connection: Int32, _ seen: Guarded<[WireRequest]>, _ octetsPerSecond: Int?,
-        _ answer: (WireRequest) -> String?
+        _ answer: (WireRequest) -> [UInt8]?
     ) {
         guard let request = read(from: connection) else { return }
         seen.withLock { $0.append(request) }
-        guard let text = answer(request) else { return }
-        var octets = Array(text.utf8)[...]
+        guard let whole = answer(request) else { return }
+        var octets = whole[...]
         while !octets.isEmpty {
             let piece = octetsPerSecond.map { octets.prefix(max($0 / 10, 1)) } ?? octets
             let count = piece.withUnsafeBytes { send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }

@@ -66,7 +66,7 @@ import Testing
         options.pins = "e30.e30.AAAA"
         let bonafide = Bonafide(
             service: link("https://api.example.com/v1"), app: "shop", serviceKeys: ["a"], options: options)
-        let refused = BonafideError.answerRefused("pins.signature_refused")
+        let refused = BonafideError.answerRefused("document.header_refused")
         let request = URLRequest(url: link("https://api.example.com/a"))
         await #expect(throws: refused) { try await bonafide.prepare() }
         await #expect(throws: refused) { try await bonafide.data(for: request) }

@@ -29,6 +29,41 @@ func everyCall(_ bonafide: Bonafide, _ request: URLRequest, _ file: URL) async t
     _ = (answered, uploaded, downloaded)
 }
 
+/// What the service gives an app, by names that `import Bonafide` brings.
+func everyDocument(_ bonafide: Bonafide) async throws {
+    let secrets: AppSecrets = try await bonafide.secrets()
+    let (key, names, version, end): (String?, [String], Int, Date) = (
+        secrets["maps"], secrets.names, secrets.version, secrets.expires
+    )
+    let configuration: RemoteConfiguration = try await bonafide.configuration()
+    let shared: [String: String] = try configuration.shared.decode()
+    let sealed = try configuration.sealed.decode([String: String].self, by: JSONDecoder())
+    let isNew: Bool = try await bonafide.refreshPins()
+    try await bonafide.refreshPins()
+    _ = (key, names, version, end, shared, sealed, isNew, configuration.shared.expires, configuration.sealed.version)
+}
+
+func everySealedCall(_ bonafide: Bonafide, _ request: URLRequest, _ file: URL) async throws {
+    let kind: AnswerKind = .sealed
+    let answered: (Data, HTTPURLResponse) = try await bonafide.data(for: request, answer: kind)
+    let proven: (Data, HTTPURLResponse) = try await bonafide.data(for: request, proof: .hardware, answer: .sealed)
+    let uploaded: (Data, HTTPURLResponse) = try await bonafide.upload(
+        for: request, fromFile: file, proof: .session, answer: .clear)
+    let downloaded: (URL, HTTPURLResponse) = try await bonafide.download(for: request, proof: .session, answer: .sealed)
+    var signed = request
+    let opener: AnswerOpener = try await bonafide.signForSealedAnswer(&signed, proof: .hardware, bodyFile: file)
+    let opened: (Data, HTTPURLResponse) = try opener.open(answered.0, answered.1)
+    let openedFile: (URL, HTTPURLResponse) = try opener.open(file: file, answered.1)
+    _ = (answered, proven, uploaded, downloaded, opened, openedFile)
+}
+
+/// What a test of an app hides the SDK behind.
+protocol Sender: Sendable {
+    func data(for request: URLRequest, proof: ProofKind) async throws -> (Data, HTTPURLResponse)
+}
+
+extension Bonafide: Sender {}
+
 func everyOption(_ url: URL, _ attestor: any Attestor) -> Bonafide {
     var options = Bonafide.Options()
     options.identity = "ABCDE12345.com.example.shop"
@@ -57,6 +92,8 @@ func everyError(_ error: BonafideError) -> String {
     case .targetNotCanonical(let text), .requestNotSignable(let text): text
     case .clockWrong(let seconds): "\(seconds ?? 0)"
     case .refused(let status, let action, let record): "\(status) \(action?.rawValue ?? "") \(record ?? "")"
+    case .answerNotSealed(let status, let action, let record): "\(status) \(action?.rawValue ?? "") \(record ?? "")"
+    case .sealRefused(let code): code
     case .stopped(let action), .outcomeUnknown(let action): action.rawValue
     case .pinMismatch(let host): host
     }
@@ -82,10 +119,38 @@ func core(_ world: World) async throws -> [(name: String, value: String)] {
         method: "GET", scheme: "https", authority: "api.example.com", target: target, authorization: "Bearer a",
         cookie: nil, contentType: nil, contentDigest: ContentDigest(of: [], crypto: world.crypto))
     let fields: ProofFields = try await client.prove(head, proof: .session)
+    let secrets: AppSecrets = try await client.secrets()
+    let remote: RemoteConfiguration = try await client.remoteConfiguration()
+    let pins: PinDocument = try await client.pins(holding: nil)
+    _ = (secrets, remote.shared["a"]?.text, pins.admits([[1]], of: "api.example.com", at: 0))
     let status: Int = try await client.perform(head, proof: .hardware, repeatable: head.isSafe) { fields in
         (fields.all.count, AnswerHead(status: 200, fields: [:]))
     }
     return status == 0 ? [] : fields.all
+}
+
+/// Likewise, for an answer that only the app reads.
+func sealed(_ client: Client, _ head: RequestHead, _ world: World, _ wire: ServiceAnswer) async throws -> [UInt8] {
+    try await client.perform(head, proof: .session, answer: .sealed, repeatable: head.isSafe) { fields in
+        guard wire.head.saysSealed else { return ([], wire.head) }
+        var rest: [UInt8]? = wire.body
+        let opened: SealedAnswer<[UInt8]> = try fields.open(wire.head, into: BodyInMemory(), crypto: world.crypto) {
+            defer { rest = nil }
+            return rest
+        }
+        return (opened.body + Array(opened.fields.map(\.name).joined().utf8), opened.head)
+    }
+}
+
+/// What a test of an app has its API say.
+func answer(_ service: SimulatedService, _ request: URLRequest) -> ServiceAnswer? {
+    guard
+        let signed = SignedRequest(
+            method: request.httpMethod ?? "GET", url: request.url?.absoluteString ?? "",
+            headers: request.allHTTPHeaderFields ?? [:])
+    else { return nil }
+    return service.session(of: signed)?.seal(
+        Array("{}".utf8), status: 200, fields: [("content-type", "application/json")], answering: signed)
 }
 
 /// What an app's own unit tests are made of.

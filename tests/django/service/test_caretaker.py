@@ -11,8 +11,10 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from bonafide.django import conf, openings
+from bonafide.django.documents import pins
+from bonafide.django.documents.pins import PinnedHost
 from bonafide.django.key_sources import KeySources
-from bonafide.django.models import Ban, BanScope, Opening
+from bonafide.django.models import App, Ban, BanScope, Opening
 from bonafide.django.service.caretaker import EVERY_S, Caretaker
 from bonafide.terms import Environment
 
@@ -132,3 +134,27 @@ def test_keys_that_cannot_be_read_do_not_end_the_rounds(
     Caretaker().round()
     assert "whether glass is broken is unknown: ConfigurationError" in caplog.text
     assert not Ban.objects.exists()
+
+
+def test_pins_that_end_soon_are_told_once_a_day(caplog: pytest.LogCaptureFixture) -> None:
+    moments = [0.0]
+    caretaker = Caretaker(clock=lambda: moments[-1])
+    now = timezone.now()
+    host = PinnedHost(port=443, served="A" * 43 + "=", subject="CN=x", ends=0, spares=("B" * 42 + "A=",))
+    app = App.objects.create(name="shop", environment="test")
+    pins.publish(app, {"api.example.com": host}, over=0, by="anna", now=now, expires_at=now + timedelta(days=29))
+    for moment, told in ((0.0, 1), (86_399.0, 1), (86_400.0, 2)):
+        moments.append(moment)
+        caretaker.round()
+        assert caplog.text.count("The published document of pins (shop) ends on") == told
+
+
+def test_a_database_that_does_not_answer_is_asked_about_pins_again(caplog: pytest.LogCaptureFixture) -> None:
+    def gone(*_: Any) -> Any:
+        raise OperationalError
+
+    caretaker = Caretaker(clock=lambda: 0.0)
+    with connection.execute_wrapper(gone):
+        caretaker.round()
+        caretaker.round()
+    assert caplog.text.count("whether pins end is unknown: OperationalError") == 2

@@ -185,7 +185,17 @@ def test_body_of_the_largest_bound_and_fields_of_8_kib_pass(stage: Stage) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["challenge", "instances", "instances/aB-_9/renewals", "jwks.json", "secrets", "pins", "jwks.json?x=1"]
+    "path",
+    [
+        "challenge",
+        "instances",
+        "instances/aB-_9/renewals",
+        "jwks.json",
+        "secrets",
+        "configuration",
+        "pins",
+        "jwks.json?x=1",
+    ],
 )
 def test_what_the_service_says_to_the_public_asks_no_gate(stage: Stage, path: str) -> None:
     assert stage.ask(bare(f"{PREFIX}/{path}", ("Bonafide-Admission", "forged"))).status == 200

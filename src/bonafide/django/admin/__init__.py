@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bonafide.django.admin.bans import BanAdmin
+from bonafide.django.admin.documents import AppValueAdmin, DeliveryAdmin, PublishedPinsAdmin
 from bonafide.django.admin.gates import OpeningAdmin, RegisteredGateAdmin
 from bonafide.django.admin.identities import AppAdmin, DebugSecretAdmin
 from bonafide.django.admin.instances import InstanceAdmin
@@ -11,13 +12,16 @@ from bonafide.django.admin.keys import KeySetAdmin
 
 __all__ = [
     "AppAdmin",
+    "AppValueAdmin",
     "AuditEventAdmin",
     "BanAdmin",
     "DebugSecretAdmin",
+    "DeliveryAdmin",
     "InstanceAdmin",
     "KeySetAdmin",
     "ObservedRouteAdmin",
     "OpeningAdmin",
+    "PublishedPinsAdmin",
     "RefusalAdmin",
     "RegisteredGateAdmin",
 ]

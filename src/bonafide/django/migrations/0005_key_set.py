@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('bonafide', '0003_partitions'),
+        ('bonafide', '0004_documents'),
     ]
 
     operations = [

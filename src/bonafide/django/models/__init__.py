@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bonafide.django.models.bans import Ban, BanScope, Revision
 from bonafide.django.models.bindings import CredentialBinding
+from bonafide.django.models.documents import AppValue, Delivery, Document, DocumentVersion, PublishedPins, ValueKind
 from bonafide.django.models.gates import Opening, RegisteredGate
 from bonafide.django.models.identities import App, DebugSecret, Identity
 from bonafide.django.models.instances import AttestKey, EvidenceRecord, Instance, SignKey, SpentChallenge
@@ -21,6 +22,7 @@ from bonafide.django.models.sealed_secrets import SealedSecret
 
 __all__ = [
     "App",
+    "AppValue",
     "AttestKey",
     "AuditEvent",
     "AuditKind",
@@ -28,6 +30,9 @@ __all__ = [
     "BanScope",
     "CredentialBinding",
     "DebugSecret",
+    "Delivery",
+    "Document",
+    "DocumentVersion",
     "EvidenceRecord",
     "GovernorBucket",
     "Identity",
@@ -35,10 +40,12 @@ __all__ = [
     "KeySet",
     "ObservedRoute",
     "Opening",
+    "PublishedPins",
     "Refusal",
     "RegisteredGate",
     "Revision",
     "SealedSecret",
     "SignKey",
     "SpentChallenge",
+    "ValueKind",
 ]

@@ -80,6 +80,10 @@ class AuditKind(models.TextChoices):
     GATE_RETIRED = "gate_retired", "gate retired"
     GLASS_BROKEN = "glass_broken", "glass broken"
     GLASS_CLOSED = "glass_closed", "glass closed"
+    VALUE_SET = "value_set", "secret or configuration set"
+    VALUE_REMOVED = "value_removed", "secret or configuration removed"
+    VALUE_ERASED = "value_erased", "octets of old versions erased"
+    PINS_PUBLISHED = "pins_published", "pins published"
 
 
 class AuditEvent(models.Model):

@@ -16,6 +16,7 @@ from django.db import close_old_connections, router
 from django.utils import timezone
 
 from bonafide.django import conf, openings
+from bonafide.django.documents import pins
 from bonafide.django.key_sources import KeySources
 from bonafide.django.models import Opening
 from bonafide.django.retention import purge
@@ -30,6 +31,7 @@ EVERY_S: Final = 10.0
 """Far below what is told once a minute: a round that came a moment too early would be made up for a minute later."""
 
 PURGE_EVERY_S: Final = 3600.0
+PINS_EVERY_S: Final = 24 * 3600.0
 
 
 class Caretaker:
@@ -39,11 +41,13 @@ class Caretaker:
         """Begin with everything due."""
         self._clock = clock
         self._purged: float | None = None
+        self._pins_told: float | None = None
         self._alarm = openings.Alarm(monotonic=clock)
 
     def round(self) -> None:
         """Do what is due now."""
         self._sound_alarm()
+        self._tell_pins()
         if self._purged is None or self._clock() - self._purged >= PURGE_EVERY_S:
             try:
                 purge(timezone.now(), refusal_retention=conf.current().refusal_retention)
@@ -51,6 +55,20 @@ class Caretaker:
                 logger.error("what is due was not erased: %s", type(error).__name__)  # noqa: TRY400 - rows are in the trace
             else:
                 self._purged = self._clock()
+
+    def _tell_pins(self) -> None:
+        """Say once a day which pins end soon: apps that hold them refuse a host whose key has changed."""
+        if self._pins_told is not None and self._clock() - self._pins_told < PINS_EVERY_S:
+            return
+        now = timezone.now()
+        try:
+            due = pins.due(conf.current().environment, now)
+        except DatabaseError as error:
+            logger.error("whether pins end is unknown: %s", type(error).__name__)  # noqa: TRY400 - as above
+            return
+        self._pins_told = self._clock()
+        for ending in due:
+            logger.warning("%s: publish again (docs/how-to/pins.md)", ending.words(now))
 
     def _sound_alarm(self) -> None:
         """Say that glass is broken. A row that the service key did not sign is told as what it is."""

@@ -5,6 +5,7 @@ Any number of processes, on any number of hosts, may start at once: one of them 
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from bonafide.django import checks, conf
 from bonafide.django.key_sources import KeySources
 from bonafide.stores import private_files
+from bonafide.stores.addresses import open_replay_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from django.core.checks import CheckMessage
     from django.db.backends.base.base import BaseDatabaseWrapper
 
+    from bonafide.django.conf import Settings
     from bonafide.keys import ServiceRing
 
 _ADVISORY_LOCK: Final = 0x626F6E61  # "bona": one number for all services of a database
@@ -43,9 +46,20 @@ def make_ready(home: Path) -> ServiceRing:
             call_command("migrate", interactive=False, verbosity=0)
         keys = KeySources(conf.current())
         keys.challenge_key()
+        keys.document_key()
+        _let_store_begin(conf.current())
         return keys.service_ring()
     finally:
         _leave_connections_behind()
+
+
+def _let_store_begin(settings: Settings) -> None:
+    """Have the replay store be born now: what is signed before its birth is refused, so the first phone would be."""
+    store = open_replay_store(settings.replay_store)
+    try:
+        store.require_ready(now=time.time())
+    finally:
+        store.close()
 
 
 def findings() -> list[CheckMessage]:

@@ -20,6 +20,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from bonafide.django import conf
+from bonafide.django.documents import pins
 from bonafide.django.models import Ban, Opening, RegisteredGate
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ ISSUED: Final = {
     "bonafide:challenge": Counter("bonafide_challenges", "Challenges that were issued."),
     "bonafide:instances": Counter("bonafide_enrolments", "Enrolments that were answered with an instance."),
     "bonafide:renewals": Counter("bonafide_renewals", "Renewals that were answered with a client attestation."),
+    "bonafide:secrets": Counter("bonafide_secrets_deliveries", "Secrets that were handed out."),
+    "bonafide:configuration": Counter("bonafide_configuration_deliveries", "Configurations that were handed out."),
+    "bonafide:pins": Counter("bonafide_pins_deliveries", "Pins that were handed out."),
     "bonafide:gate": Counter("bonafide_provisions", "Asks of gates that were answered."),
 }
 REFUSALS: Final = Counter("bonafide_refusals", "Refusals, by reason code.", ["reason"])
@@ -98,6 +102,14 @@ def _standing(now: datetime) -> Iterator[Metric]:
     for name, at in gates.values_list("name", "last_asked_at"):
         heard.add_metric([name], 0 if at is None else at.timestamp())
     yield heard
+    ends = GaugeMetricFamily(
+        "bonafide_pins_end_timestamp_seconds",
+        "When published pins end, and the certificates that were pinned. Alarm 30 days before.",
+        labels=["app", "host"],
+    )
+    for ending in pins.endings(environment):
+        ends.add_metric([ending.app, ending.host], ending.ends_at.timestamp())
+    yield ends
 
 
 @require_safe

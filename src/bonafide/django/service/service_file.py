@@ -37,6 +37,8 @@ SHARED_KEYS: Final = (
     "unsafe_debug_evidence",
     "unsafe_test_anchors",
     "client_attestation_lifetime",
+    "secrets_lifetime",
+    "configuration_lifetime",
     "reattest_after",
     "evidence_retention",
     "refusal_retention",

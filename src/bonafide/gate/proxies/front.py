@@ -46,6 +46,7 @@ SERVICE_PATHS: Final = (
     "instances/[A-Za-z0-9_-]{1,64}/renewals",
     r"jwks\.json",
     "secrets",
+    "configuration",
     "pins",
 )
 """What the service serves to the public below its prefix, as regular expressions; what it tells gates is not public."""

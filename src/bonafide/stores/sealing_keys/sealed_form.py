@@ -26,6 +26,7 @@ class Form(IntEnum):
 
     FILE = 1
     PKCS11 = 2
+    HELD = 3
 
 
 def additional_data(form: Form, context: bytes) -> bytes:

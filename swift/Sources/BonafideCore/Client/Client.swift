@@ -11,11 +11,11 @@ public enum ProofKind: Sendable {
 /// The device is enrolled on first use. While its client attestation is fresh, a proof costs no network, no actor and
 /// no storage; it is renewed ahead of its end, beside the requests that go on.
 public final class Client: Sendable {
-    private let configuration: Configuration
-    private let world: World
-    private let clock: TrustedClock
+    let configuration: Configuration
+    let world: World
+    let clock: TrustedClock
     private let turnstile = Turnstile()
-    private let live = Guarded<Credentials?>(nil)
+    let live = Guarded<Credentials?>(nil)
     /// Before this time no further early renewal is tried: seconds since 1970.
     private let nextEarlyRenewal = Guarded<Double>(0)
     private let keeper: Keeper
@@ -65,7 +65,7 @@ public final class Client: Sendable {
         case .hardware:
             let signer = HardwareSigner(
                 keys: credentials.keys, clock: clock, crypto: world.crypto, turnstile: turnstile)
-            return try await signer.prove(request, attestation: attestation)
+            return try await signer.prove(request, attestation: attestation, session: credentials.session.session)
         }
     }
 
@@ -84,13 +84,9 @@ public final class Client: Sendable {
     private static let maxWaits = 3
 
     /// Proves `request`, has `send` send it with these fields, and follows what a refusal asks for, within bounds.
-    ///
-    /// `repeatable` says that a second sending does no harm: the method is safe, or the request carries an
-    /// Idempotency-Key. Redirects are the caller's. Returns the last answer, whatever its status. Throws
-    /// `BonafideError`, among them `.outcomeUnknown` where only the caller can decide about sending again,
-    /// `CancellationError`, and what `send` throws.
-    public func perform<Answer: Sendable>(
-        _ request: RequestHead, proof: ProofKind = .session, repeatable: Bool,
+    /// Returns the last answer, whatever it is; else as `perform(_:proof:answer:repeatable:send:)`.
+    func follow<Answer: Sendable>(
+        _ request: RequestHead, proof: ProofKind, repeatable: Bool,
         send: (ProofFields) async throws -> (Answer, AnswerHead)
     ) async throws -> Answer {
         var proof = proof

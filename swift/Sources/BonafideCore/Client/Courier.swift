@@ -68,16 +68,12 @@ struct Courier: Sendable {
                 method: "POST", scheme: address.scheme, authority: address.authority, target: target,
                 contentType: "application/json", contentDigest: ContentDigest(of: body, crypto: world.crypto))
             let signer = HardwareSigner(keys: keys, clock: clock, crypto: world.crypto, turnstile: turnstile)
-            headers += try await signer.prove(head, attestation: nil).all.map { ($0.name.lowercased(), $0.value) }
+            headers += try await signer.prove(head, attestation: nil, session: nil).all.map {
+                ($0.name.lowercased(), $0.value)
+            }
         }
         let url = "\(address.scheme)://\(address.authority)\(target.text)"
-        do {
-            return try await world.transport.send(ServiceMessage(url: url, headers: headers, body: body))
-        } catch let error as BonafideError {
-            throw error
-        } catch {
-            throw BonafideError.transport(String(describing: error))
-        }
+        return try await world.carry(ServiceMessage(url: url, headers: headers, body: body))
     }
 
     /// Whether a text is made of base64url's characters: challenges and instances, which go into JSON and paths.
@@ -87,5 +83,18 @@ struct Courier: Sendable {
                 (0x30...0x39).contains(octet) || (0x41...0x5A).contains(octet) || (0x61...0x7A).contains(octet)
                     || octet == UInt8(ascii: "-") || octet == UInt8(ascii: "_") || more.utf8.contains(octet)
             }
+    }
+}
+
+extension World {
+    /// Has the transport carry a message. Throws `BonafideError`.
+    func carry(_ message: ServiceMessage) async throws -> ServiceAnswer {
+        do {
+            return try await transport.send(message)
+        } catch let error as BonafideError {
+            throw error
+        } catch {
+            throw BonafideError.transport(String(describing: error))
+        }
     }
 }

@@ -6,8 +6,9 @@ struct HardwareSigner: Sendable {
     let turnstile: Turnstile
 
     /// Returns the proof. `created` is stamped when the signature is made, not when the request queued up for it.
-    /// Throws `BonafideError.keyUnavailable` and `CancellationError`.
-    func prove(_ request: RequestHead, attestation: String?) async throws -> ProofFields {
+    /// `session` is the one that came with the attestation. Throws `BonafideError.keyUnavailable` and
+    /// `CancellationError`.
+    func prove(_ request: RequestHead, attestation: String?, session: Session?) async throws -> ProofFields {
         try await turnstile.pass {
             let base = HTTPSignature.base(
                 of: request, attestation: attestation,
@@ -16,7 +17,8 @@ struct HardwareSigner: Sendable {
                     keyID: keys.jkt, algorithm: .hardware))
             do {
                 let signature = try keys.sign.signature(of: base.octets)
-                return ProofFields(base: base, signature: signature, request: request, attestation: attestation)
+                return ProofFields(
+                    base: base, signature: signature, request: request, attestation: attestation, session: session)
             } catch is KeyFailure {
                 throw BonafideError.keyUnavailable
             }
@@ -26,11 +28,13 @@ struct HardwareSigner: Sendable {
 
 /// Signs with the session's MAC key: no waiting, no key store.
 struct SessionSigner: Sendable {
+    let session: Session
     let macKey: [UInt8]
     /// `sid` in base64url.
     let keyID: String
 
     init(_ session: Session, crypto: any Crypto) {
+        self.session = session
         macKey = KeyDerivation.macKey(session: session.key, crypto: crypto)
         keyID = Base64.urlEncoded(session.id)
     }
@@ -43,12 +47,14 @@ struct SessionSigner: Sendable {
                 created: created, nonce: Base64.urlEncoded(crypto.random(HTTPSignature.nonceOctets)), keyID: keyID,
                 algorithm: .session))
         let signature = crypto.hmacSHA256(key: macKey, base.octets)
-        return ProofFields(base: base, signature: signature, request: request, attestation: attestation)
+        return ProofFields(
+            base: base, signature: signature, request: request, attestation: attestation, session: session)
     }
 }
 
 /// What requests are proven with until it ends.
 struct Credentials: Sendable {
+    let instance: String
     let attestation: String
     let session: SessionSigner
     let keys: Ledger.Keys
@@ -64,6 +70,7 @@ struct Credentials: Sendable {
     static let margin: Double = 5
 
     init(_ enrolled: Enrolment.Enrolled, keys: Ledger.Keys, crypto: any Crypto) {
+        instance = enrolled.instance
         attestation = enrolled.attestation
         session = SessionSigner(enrolled.session, crypto: crypto)
         self.keys = keys

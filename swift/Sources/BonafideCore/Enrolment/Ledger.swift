@@ -42,7 +42,9 @@ struct Ledger {
             }
         }
         guard role == .app else { throw BonafideError.appMustRun }
-        let (record, keys) = try made(world, installation)
+        var (record, keys) = try made(world, installation)
+        // They are the app's, not the lost keys'.
+        if let before = stored.flatMap(Record.init) { record.documents = before.documents }
         var ledger = Ledger(record: record, keys: keys, storage: world.storage, stored: stored)
         try ledger.store(record)
         return ledger
@@ -95,7 +97,7 @@ struct Ledger {
         Keys(sign: sign, agree: agree, jkt: sign.publicKey.thumbprint(crypto))
     }
 
-    private static func mapped<Result>(_ body: () throws -> Result) throws -> Result {
+    static func mapped<Result>(_ body: () throws -> Result) throws -> Result {
         do {
             return try body()
         } catch StorageFailure.unavailable {

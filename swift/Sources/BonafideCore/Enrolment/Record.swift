@@ -17,6 +17,8 @@ struct Record: Hashable, Sendable {
     var clockShift: Double = 0
     /// The process that talks to the service now.
     var lease: Lease?
+    /// What was taken of the documents that are for every install of the app.
+    var documents = Documents()
 
     /// A right to talk to the service that ends by itself, should its holder be killed.
     struct Lease: Hashable, Sendable {
@@ -24,6 +26,16 @@ struct Record: Hashable, Sendable {
         /// The run of the app that took it, where there is one at a time.
         let run: String?
         let until: Double
+    }
+
+    /// The highest versions that were taken, 0 before the first, so that an earlier document is told from a new one.
+    struct Documents: Hashable, Sendable {
+        var configuration = 0
+        var pins = 0
+        /// The pin document of that version, as it was signed.
+        var pinDocument: String?
+        /// When the service last answered whether there is a newer one: seconds since 1970.
+        var pinsAskedAt: Double?
     }
 }
 
@@ -45,6 +57,7 @@ extension Record {
             members.append(
                 .init("lease", ["holder": .string(lease.holder), "run": run, "until": .number(lease.until)]))
         }
+        if documents != Documents() { members.append(.init("documents", documents.json)) }
         return JSON.object(members).octets
     }
 
@@ -67,11 +80,28 @@ extension Record {
         if let holder = json["lease"]?["holder"]?.text, let until = json["lease"]?["until"]?.double {
             lease = Lease(holder: holder, run: json["lease"]?["run"]?.text, until: until)
         }
+        if let documents = json["documents"] { self.documents = Documents(documents) }
     }
 
     fileprivate static func base64(_ octets: [UInt8]) -> JSON { .string(Base64.urlEncoded(octets)) }
 
     fileprivate static func octets(_ json: JSON?) -> [UInt8]? { json?.text.flatMap { Base64.urlDecoded($0) } }
+}
+
+extension Record.Documents {
+    fileprivate var json: JSON {
+        var members: [JSON.Member] = [.init("configuration", .integer(configuration)), .init("pins", .integer(pins))]
+        if let pinDocument { members.append(.init("pin_document", .string(pinDocument))) }
+        if let pinsAskedAt { members.append(.init("pins_asked_at", .number(pinsAskedAt))) }
+        return .object(members)
+    }
+
+    fileprivate init(_ json: JSON) {
+        configuration = json["configuration"]?.integer ?? 0
+        pins = json["pins"]?.integer ?? 0
+        pinDocument = json["pin_document"]?.text
+        pinsAskedAt = json["pins_asked_at"]?.double
+    }
 }
 
 extension Enrolment {

@@ -72,6 +72,8 @@ public struct ProofFields: Sendable {
     public let contentDigest: String
     public let signatureInput: String
     public let signature: String
+    /// What an answer to this very request is for; nil on enrolment and renewal.
+    let question: Question?
 
     /// Field names as they are usually written, and values.
     public var all: [(name: String, value: String)] {
@@ -82,7 +84,11 @@ public struct ProofFields: Sendable {
         ]
     }
 
-    init(base: HTTPSignature.Base, signature: [UInt8], request: RequestHead, attestation: String?) {
+    init(
+        base: HTTPSignature.Base, signature: [UInt8], request: RequestHead, attestation: String?,
+        session: Session? = nil
+    ) {
+        question = session.map { Question(session: $0, base: base.octets) }
         clientAttestation = attestation
         contentDigest = request.contentDigest.field
         signatureInput = base.signatureInput

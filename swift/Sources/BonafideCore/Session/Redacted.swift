@@ -13,5 +13,6 @@ extension Session: Redacted {}
 extension SessionSigner: Redacted {}
 extension Credentials: Redacted {}
 extension Record: Redacted {}
+extension Question: Redacted {}
 extension Ledger: Redacted {}
 extension Ledger.Keys: Redacted {}

@@ -11,6 +11,17 @@ enum SessionRefused: String, Error {
     case jktMismatch = "session.jkt_mismatch"
     case challengeMismatch = "session.challenge_mismatch"
     case lifetimeRefused = "session.lifetime_refused"
+
+    init(_ refused: TokenRefused) {
+        self =
+            switch refused {
+            case .malformed: .malformed
+            case .headerRefused: .headerRefused
+            case .decryptionFailed: .decryptionFailed
+            case .serviceKeyNotPinned: .serviceKeyNotPinned
+            case .signatureInvalid: .signatureInvalid
+            }
+    }
 }
 
 /// A key that the service gave this device in secret (PROTOCOL section 5). Times are whole seconds since 1970.
@@ -46,11 +57,7 @@ extension Session {
     static func open(
         _ token: String, key: any AgreementKey, expecting expected: SessionExpectation, crypto: some Crypto
     ) throws -> Session {
-        let sealed = try SealedToken.open(token, key: key, crypto: crypto, maxOctets: maxOctets)
-        let payload = try PinnedSignature.verify(
-            String(decoding: sealed, as: UTF8.self), type: type, pins: expected.pins, crypto: crypto,
-            maxOctets: maxOctets)
-        let claims = try Claims(payload)
+        let claims = try Claims(payload(of: token, key: key, pins: expected.pins, crypto: crypto))
         guard claims.app == expected.app else { throw SessionRefused.appMismatch }
         guard claims.instance == expected.instance else { throw SessionRefused.instanceMismatch }
         guard claims.jkt == expected.jkt else { throw SessionRefused.jktMismatch }
@@ -60,6 +67,18 @@ extension Session {
             throw SessionRefused.lifetimeRefused
         }
         return session
+    }
+
+    private static func payload(
+        of token: String, key: any AgreementKey, pins: Set<String>, crypto: some Crypto
+    ) throws -> [UInt8] {
+        do {
+            let sealed = try SealedToken.open(token, key: key, crypto: crypto, maxOctets: maxOctets)
+            return try PinnedSignature.verify(
+                String(decoding: sealed, as: UTF8.self), type: type, pins: pins, crypto: crypto, maxOctets: maxOctets)
+        } catch let refused as TokenRefused {
+            throw SessionRefused(refused)
+        }
     }
 
     private struct Claims {

@@ -7,7 +7,10 @@
         // Fetched algorithms are counted by reference, never written to again, and never freed.
         nonisolated(unsafe) private static let sha256Algorithm = EVP_MD_fetch(nil, "SHA256", nil)
         nonisolated(unsafe) private static let sha384Algorithm = EVP_MD_fetch(nil, "SHA384", nil)
-        nonisolated(unsafe) private static let aesGCM = EVP_CIPHER_fetch(nil, "AES-256-GCM", nil)
+        nonisolated(unsafe) private static let aes128GCM = EVP_CIPHER_fetch(nil, "AES-128-GCM", nil)
+        nonisolated(unsafe) private static let aes256GCM = EVP_CIPHER_fetch(nil, "AES-256-GCM", nil)
+
+        private static func aesGCM(_ key: [UInt8]) -> OpaquePointer? { key.count == 16 ? aes128GCM : aes256GCM }
 
         static func digest(_ octets: [UInt8], _ hash: Hash) -> [UInt8] {
             switch hash {
@@ -62,7 +65,7 @@
         ) -> (ciphertext: [UInt8], tag: [UInt8]) {
             let context = EVP_CIPHER_CTX_new()
             defer { EVP_CIPHER_CTX_free(context) }
-            mustWork(EVP_EncryptInit_ex2(context, aesGCM, key, nonce, nil))
+            mustWork(EVP_EncryptInit_ex2(context, aesGCM(key), key, nonce, nil))
             var written: Int32 = 0
             if !additionalData.isEmpty {
                 mustWork(EVP_EncryptUpdate(context, nil, &written, additionalData, Int32(additionalData.count)))
@@ -85,7 +88,7 @@
             defer { EVP_CIPHER_CTX_free(context) }
             var tag = tag
             var written: Int32 = 0
-            mustWork(EVP_DecryptInit_ex2(context, aesGCM, key, nonce, nil))
+            mustWork(EVP_DecryptInit_ex2(context, aesGCM(key), key, nonce, nil))
             if !additionalData.isEmpty {
                 mustWork(EVP_DecryptUpdate(context, nil, &written, additionalData, Int32(additionalData.count)))
             }

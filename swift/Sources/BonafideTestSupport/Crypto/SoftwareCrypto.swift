@@ -10,20 +10,20 @@ public struct SoftwareCrypto: Crypto {
 
     public func hmacSHA256(key: [UInt8], _ octets: [UInt8]) -> [UInt8] { Primitives.hmacSHA256(key: key, octets) }
 
-    /// Seals by AES-256-GCM, as `openAESGCM` opens: a key of 32 octets, a nonce of 12, a tag of 16. Throws
+    /// Seals by AES-GCM, as `openAESGCM` opens: a key of 16 or 32 octets, a nonce of 12, a tag of 16. Throws
     /// `CryptoRefused.sizes`.
     public func sealAESGCM(
         key: [UInt8], nonce: [UInt8], plaintext: [UInt8], additionalData: [UInt8]
     ) throws -> (ciphertext: [UInt8], tag: [UInt8]) {
-        guard key.count == 32, nonce.count == 12 else { throw CryptoRefused.sizes }
+        guard key.count == 16 || key.count == 32, nonce.count == 12 else { throw CryptoRefused.sizes }
         return Primitives.sealAESGCM(key: key, nonce: nonce, plaintext: plaintext, additionalData: additionalData)
     }
 
-    /// Opens AES-256-GCM. Throws `CryptoRefused`.
+    /// Opens AES-GCM by a key of 16 or 32 octets. Throws `CryptoRefused`.
     public func openAESGCM(
         key: [UInt8], nonce: [UInt8], ciphertext: [UInt8], tag: [UInt8], additionalData: [UInt8]
     ) throws -> [UInt8] {
-        guard key.count == 32, nonce.count == 12, tag.count == 16 else { throw CryptoRefused.sizes }
+        guard key.count == 16 || key.count == 32, nonce.count == 12, tag.count == 16 else { throw CryptoRefused.sizes }
         let opened = Primitives.openAESGCM(
             key: key, nonce: nonce, ciphertext: ciphertext, tag: tag, additionalData: additionalData)
         guard let opened else { throw CryptoRefused.tag }

@@ -47,8 +47,13 @@ struct ServiceBook: Sendable {
     var lifetime: Int
     var reattestAfter: Double = 86_400
     var instances: [Instance] = []
+    var documents = ServiceDocuments()
+    /// What was issued, by its client attestation.
+    private(set) var issued: [String: SessionClaims] = [:]
     private var challenges: [String: Challenge] = [:]
     private var nonces: Set<String> = []
+    /// Every session that was given, by its `sid` in base64url.
+    private(set) var sessions: [String: SessionClaims] = [:]
     private var made = 0
 
     init(app: String, issuer: SessionIssuer, lifetime: Int) {
@@ -69,6 +74,7 @@ struct ServiceBook: Sendable {
         case .challenge: giveChallenge(message, now)
         case .instances: enrol(message, now)
         case .renewals: renew(message, instance, now)
+        case .secrets, .configuration, .pins: answerQuestion(message, endpoint, now)
         }
     }
 
@@ -80,6 +86,29 @@ struct ServiceBook: Sendable {
         return ServiceAnswer(
             head: AnswerHead(status: refusal.status, fields: fields),
             body: (["status": .integer(refusal.status)] as JSON).octets)
+    }
+
+    /// Answers who asks for a document, if the proof is by an instance that is known here.
+    private mutating func answerQuestion(
+        _ message: ServiceMessage, _ endpoint: SimulatedService.Endpoint, _ now: Double
+    ) -> ServiceAnswer {
+        guard let proof = MessageProof(message), let session = proof.attestation.flatMap({ issued[$0] }),
+            now < Double(session.expiresAt), let asker = instances.first(where: { $0.name == session.instance })
+        else { return Self.answer(Refusal(action: .renew), now: now) }
+        let isHardware = proof.isValid(by: asker.sign)
+        guard isHardware || proof.isValid(by: session) else { return Self.answer(Refusal(), now: now) }
+        guard proof.created > now - 60, proof.created <= now + 5 else {
+            return Self.answer(Refusal(action: .fixClock), now: now)
+        }
+        guard nonces.insert(proof.nonce).inserted, isHardware || endpoint != .secrets else {
+            return Self.answer(Refusal(action: .signAgain), now: now)
+        }
+        let addressee = DocumentClaims.Addressee(
+            instance: session.instance, jkt: session.jkt, question: proof.question)
+        guard let body = documents.answer(endpoint, app: app, to: addressee, agree: asker.agree, by: issuer, now) else {
+            return Self.answer(Refusal(status: 404), now: now)
+        }
+        return answer(200, body, now)
     }
 
     private func answer(_ status: Int, _ json: JSON, _ now: Double) -> ServiceAnswer {
@@ -168,6 +197,7 @@ struct ServiceBook: Sendable {
         let claims = SessionClaims(
             app: app, instance: instance.name, jkt: instance.sign.thumbprint(SoftwareCrypto()),
             challenge: contents.text("challenge"), issuedAt: Int(now), expiresAt: Int(now) + lifetime)
+        sessions[Base64.urlEncoded(claims.id)] = claims
         let attestation: JSON = [
             "sub": .string(app), "iat": .integer(claims.issuedAt), "exp": .integer(claims.expiresAt),
             "cnf": ["jwk": instance.sign.jwk],
@@ -176,6 +206,7 @@ struct ServiceBook: Sendable {
         guard let session = try? issuer.issue(claims, to: instance.agree),
             let token = try? issuer.sign(attestation.octets, type: "oauth-client-attestation+jwt")
         else { return Self.answer(Refusal(status: 400), now: now) }
+        issued[token] = claims
         let next = makeChallenge("renew", ends: Double(claims.expiresAt) + 600)
         return answer(
             status,

@@ -1,6 +1,7 @@
 public import BonafideCore
 
-/// Bonafide's service in memory, for unit tests of apps: challenges, enrolment and renewal (PROTOCOL section 2).
+/// Bonafide's service in memory, for unit tests of apps: challenges, enrolment and renewal (PROTOCOL section 2),
+/// secrets, configuration and pins (section 5).
 ///
 /// It takes a message only with a proof by the device's key `sign`, a challenge of its own and the right app; evidence
 /// it takes unread. What is to go wrong is said ahead for each endpoint. Its time is that of the given clock when it
@@ -11,6 +12,9 @@ public final class SimulatedService: Transport {
         case challenge
         case instances
         case renewals
+        case secrets
+        case configuration
+        case pins
     }
 
     /// What befalls a message.
@@ -103,6 +107,9 @@ public final class SimulatedService: Transport {
         let parts = url.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         if parts.last == "challenge" { return (.challenge, "") }
         if parts.last == "instances" { return (.instances, "") }
+        if parts.last == "secrets" { return (.secrets, "") }
+        if parts.last == "configuration" { return (.configuration, "") }
+        if parts.last == "pins" { return (.pins, "") }
         guard parts.count > 3, parts.last == "renewals", parts[parts.count - 3] == "instances" else { return nil }
         return (.renewals, parts[parts.count - 2])
     }
@@ -164,6 +171,9 @@ extension SimulatedService {
     /// How many messages went to an endpoint, whatever befell them.
     public func count(_ endpoint: Endpoint) -> Int { state.withLock { $0.counts[endpoint] ?? 0 } }
 
+    /// The session with this `sid`, in base64url.
+    func session(named sid: String) -> SessionClaims? { state.withLock { $0.book.sessions[sid] } }
+
     /// How many messages there were in all.
     public var messages: Int { state.withLock { $0.counts.values.reduce(0, +) } }
 
@@ -175,6 +185,30 @@ extension SimulatedService {
 
     /// Wants an assertion with the next renewal of every instance.
     public func demandAssertions() { state.withLock { $0.book.demandAssertions() } }
+
+    /// Sets the secrets of every instance, as a new version.
+    public func setSecrets(_ secrets: [String: String]) { state.withLock { $0.book.documents.set(secrets: secrets) } }
+
+    /// Sets the two parts of the configuration, as a new version; each is an object.
+    public func setConfiguration(shared: JSON, sealed: JSON) {
+        state.withLock { $0.book.documents.set(shared: shared, sealed: sealed) }
+    }
+
+    /// Publishes pins, as a new version that lasts so many seconds: for each host two or more SHA-256 of public keys
+    /// (SubjectPublicKeyInfo), in base64. Before the first time, who asks is refused with 404.
+    public func publishPins(_ pins: [String: [String]], lasting seconds: Double = 7_776_000) {
+        state.withLock { $0.book.documents.publish(pins: pins, until: time + $0.skew + seconds) }
+    }
+
+    /// The pin document that was published last, as it is signed for every install: what an app carries in
+    /// `Options.pins`. Nil before the first time.
+    public var pinDocument: String? {
+        state.withLock { state in
+            state.book.documents.pinClaims(app: state.book.app).flatMap {
+                try? issuer.sign($0.octets, type: "bonafide-pins+jwt")
+            }
+        }
+    }
 
     /// By how much the service's clock is ahead, in seconds.
     public var skew: Double {

@@ -55,6 +55,67 @@ import Testing
         #expect(phone.service.count(.renewals) == 3)
     }
 
+    /// One thing in a question that is not as it was signed.
+    struct Edit: CustomTestStringConvertible {
+        let testDescription: String
+        let change: @Sendable (ServiceMessage) -> ServiceMessage
+
+        init(_ name: String, _ change: @escaping @Sendable (ServiceMessage) -> ServiceMessage) {
+            testDescription = name
+            self.change = change
+        }
+
+        static func header(_ name: String, _ change: @escaping @Sendable (String) -> String?) -> Edit {
+            Edit(name) { message in
+                let headers = message.headers.compactMap { header in
+                    guard header.name == name else { return header }
+                    return change(header.value).map { (name: name, value: $0) }
+                }
+                return ServiceMessage(method: "GET", url: message.url, headers: headers, body: message.body)
+            }
+        }
+    }
+
+    static let edits: [Edit] = [
+        .header("signature") { _ in nil }, .header("signature") { _ in "bonafide=:AAAA:" },
+        .header("signature-input") { $0.replacing("created=1", with: "created=2") },
+        .header("oauth-client-attestation") { _ in "a.b.c" }, .header("oauth-client-attestation") { _ in nil },
+        .header("content-digest") { _ in "sha-256=:AAAA:" },
+        Edit("url") { message in
+            ServiceMessage(
+                method: "GET", url: message.url.replacing("api.", with: "api2."), headers: message.headers,
+                body: message.body)
+        },
+        Edit("body") { ServiceMessage(method: "GET", url: $0.url, headers: $0.headers, body: [1]) },
+        Edit("method") { ServiceMessage(method: "POST", url: $0.url, headers: $0.headers, body: $0.body) },
+    ]
+
+    @Test(arguments: edits) func aQuestionThatWasChangedOnItsWayIsNotAnswered(_ edit: Edit) async throws {
+        try await phone.enrolled().prepare()
+        let client = start { $0.url.hasSuffix("/configuration") ? edit.change($0) : $0 }
+        guard case .refused = await failure({ _ = try await client.remoteConfiguration() }) else {
+            Issue.record("it was answered")
+            return
+        }
+        _ = try await phone.start().remoteConfiguration()
+    }
+
+    @Test func aQuestionIsAnsweredOnceAndSecretsOnlyToAHardwareProof() async throws {
+        let sent = Guarded<ServiceMessage?>(nil)
+        let client = start { message in
+            if message.method == "GET" { sent.withLock { $0 = message } }
+            return message
+        }
+        _ = try await client.remoteConfiguration()
+        let asked = try #require(sent.withLock { $0 })
+        #expect(try await phone.service.send(asked).head.action == .signAgain)
+        let fields = try await client.prove(phone.question("/secrets"), proof: .session)
+        let headers = fields.all.map { (name: $0.name.lowercased(), value: $0.value) }
+        let message = ServiceMessage(
+            method: "GET", url: "\(phone.configuration.service)/secrets", headers: headers, body: [])
+        #expect(try await phone.service.send(message).head.action == .signAgain)
+    }
+
     @Test func aChallengeIsForOneMessageAndItsRepetition() async throws {
         let sent = Guarded<[ServiceMessage]>([])
         let client = start { message in
@@ -100,7 +161,7 @@ import Testing
 }
 
 /// Changes messages on their way.
-private struct Rewriting: Transport {
+struct Rewriting: Transport {
     let service: SimulatedService
     let change: @Sendable (ServiceMessage) -> ServiceMessage
 
@@ -114,5 +175,15 @@ private struct Answering: Transport {
 
     func send(_ message: ServiceMessage) async throws -> ServiceAnswer {
         try await service.send(message.url == challenge.url ? challenge : message)
+    }
+}
+
+extension Phone {
+    /// What asks the service for something.
+    fileprivate func question(_ path: String) throws -> RequestHead {
+        let target = try #require(Target(canonical: "/bonafide/v1\(path)"))
+        return try RequestHead(
+            method: "GET", scheme: "https", authority: "api.example.com", target: target,
+            contentDigest: ContentDigest(of: [], crypto: SoftwareCrypto()))
     }
 }

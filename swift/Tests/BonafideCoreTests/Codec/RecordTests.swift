@@ -43,6 +43,10 @@ import Testing
         #expect(Record(record.octets) == record)
         record.lease = .init(holder: "me", run: "run", until: 1)
         #expect(Record(record.octets) == record)
+        record.documents = .init(configuration: 3, pins: 1 << 53 - 1, pinDocument: "a.b.c", pinsAskedAt: 0.5)
+        #expect(Record(record.octets) == record)
+        record.documents = .init(configuration: 1)
+        #expect(Record(record.octets) == record)
     }
 
     @Test(arguments: ["version", "sign", "agree", "enrolment", "attestations", "throttlings"])

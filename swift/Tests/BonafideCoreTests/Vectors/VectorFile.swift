@@ -8,6 +8,8 @@ struct VectorFile: CustomTestStringConvertible {
     /// The folder and the file's name, as the reference page has it.
     let name: String
     let input: JSON
+    /// The time at which it is judged, as the file has it.
+    let time: String?
     let expect: String
     let claims: JSON?
 
@@ -35,11 +37,20 @@ struct VectorFile: CustomTestStringConvertible {
                 let expect = json["expect"]?.text
             else { preconditionFailure("\(area)/\(file) is no vector") }
             return VectorFile(
-                name: "\(area)/\(file.dropLast(5))", input: input, expect: expect, claims: json["claims"])
+                name: "\(area)/\(file.dropLast(5))", input: input, time: json["now"]?.text, expect: expect,
+                claims: json["claims"])
         }
     }
 
     func text(_ member: String) throws -> String { try #require(input[member]?.text, "\(name): \(member)") }
+
+    /// Seconds since 1970 of `time`: `2026-11-01T12:00:00Z`, with or without a fraction.
+    func now() throws -> Double {
+        let text = try #require(time, "\(name): now")
+        let whole = try #require(ISO8601DateFormatter().date(from: text.prefix(19) + "Z"), "\(name): now")
+        let fraction = text.dropFirst(19).dropLast()
+        return whole.timeIntervalSince1970 + (fraction.isEmpty ? 0 : try #require(Double("0\(fraction)")))
+    }
 
     func octets(_ member: String) throws -> [UInt8] {
         try #require(Base64.decoded(text(member)), "\(name): \(member)")
