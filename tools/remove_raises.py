@@ -51,6 +51,7 @@ TARGETS: Final = (
     "opening",
     "provision",
     "routes",
+    "sealing",
     "server_interfaces",
     "session",
     "statement",

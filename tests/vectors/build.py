@@ -17,6 +17,7 @@ from tests.vectors import (
     assertions,
     attestations,
     documents,
+    dpop_proofs,
     formats,
     messages,
     page,
@@ -42,6 +43,7 @@ AREAS: Final = (
     "debug",
     "der",
     "document",
+    "dpop",
     "key_agreement",
     "key_schedule",
     "proof",
@@ -64,6 +66,7 @@ def build() -> Iterator[Vector]:
     yield from messages.build()
     yield from statements.build()
     yield from sealed_cases.build()
+    yield from dpop_proofs.build()
 
 
 def files() -> dict[str, str]:

@@ -148,6 +148,7 @@ JUDGES: Final[Mapping[str, Callable[[Vector], Mapping[str, object]]]] = {
     "debug": judge_debug,
     "der": judge_der,
     "document": judge_document,
+    "dpop": judge_request,
     "key_agreement": judge_key_agreement,
     "key_schedule": judge_schedule,
     "proof": judge_request,

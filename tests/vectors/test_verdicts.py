@@ -17,6 +17,7 @@ AREAS = (
     "client_attestation",
     "client_data",
     "document",
+    "dpop",
     "key_agreement",
     "key_schedule",
     "proof",

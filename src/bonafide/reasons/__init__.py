@@ -29,6 +29,7 @@ AREAS: Final = (
     "debug",
     "der",
     "document",
+    "dpop",
     "enrolment",
     "jose",
     "misuse",

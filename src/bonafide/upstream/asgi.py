@@ -21,6 +21,7 @@ from bonafide.reasons import request as request_reasons
 from bonafide.statement import HEADER
 from bonafide.stores.body_spool import CHUNK_BYTES
 from bonafide.upstream.entrance import ADMISSION, Entrance, present, refuse
+from bonafide.upstream.sealed_asgi import SealedAsgi, withheld
 
 if TYPE_CHECKING:
     from bonafide.problem import Problem
@@ -70,7 +71,11 @@ class BonafideAsgi(Entrance[AsgiApp]):
             await self.app(inner, receive, send)
             return
         try:
-            await self.app(inner, _Again(spool, receive), send)
+            if statement.answer_key is None:
+                await self.app(inner, _Again(spool, receive), send)
+            else:
+                sealed = SealedAsgi(statement, statement.answer_key, send)
+                await sealed.run(self.app, withheld(inner), _Again(spool, receive))
         finally:
             spool.close()
 
@@ -92,11 +97,15 @@ class BonafideAsgi(Entrance[AsgiApp]):
     async def _read_body(
         self, scope: Scope, request: HttpRequest, statement: Statement, receive: Receive
     ) -> BodySpool | None:
-        """Return the body that was signed; None where there is none to compare."""
+        """Return the body that was signed, or that came with a proof which covers none; None where there is none."""
         if statement.sender is None:
             return None
+        covered = statement.sender.digest
         if scope["type"] == "websocket":
-            verify_digest(statement.sender.digest, NO_BODY)
+            if statement.answer_key is not None:
+                raise VerificationFailed(request_reasons.UPGRADE, "a handshake on a route that seals")
+            if covered is not None:
+                verify_digest(covered, NO_BODY)
             return None
         length = interfaces.announced_length(
             request.headers.get("content-length", ""), request.headers.get("transfer-encoding"), decoded=True
@@ -105,7 +114,8 @@ class BonafideAsgi(Entrance[AsgiApp]):
         try:
             await _fill(spool, receive)
             spool.require_whole(length)
-            verify_digest(statement.sender.digest, spool.digest())
+            if covered is not None:
+                verify_digest(covered, spool.digest())
         except BaseException:
             spool.close()
             raise

@@ -8,6 +8,7 @@ from bonafide.django.admin.gates import OpeningAdmin, RegisteredGateAdmin
 from bonafide.django.admin.identities import AppAdmin, DebugSecretAdmin
 from bonafide.django.admin.instances import InstanceAdmin
 from bonafide.django.admin.journal import AuditEventAdmin, ObservedRouteAdmin, RefusalAdmin
+from bonafide.django.admin.keys import KeySetAdmin
 
 __all__ = [
     "AppAdmin",
@@ -17,6 +18,7 @@ __all__ = [
     "DebugSecretAdmin",
     "DeliveryAdmin",
     "InstanceAdmin",
+    "KeySetAdmin",
     "ObservedRouteAdmin",
     "OpeningAdmin",
     "PublishedPinsAdmin",

@@ -13,6 +13,7 @@ import Testing
         "der": "likewise, inside certificates",
         "challenge": "opaque to the app",
         "document": "to be read as soon as the app opens secrets, configuration and pins",
+        "dpop": "made by an OAuth library with the app's key, and judged by the service",
         "statement": "between a gate and the API behind it",
         "aes128gcm": "not opened by the app yet",
         "sealed": "likewise",
