@@ -151,7 +151,7 @@ def test_a_report_of_an_error_does_not_show_the_value(
 
     for broken in ((values, "set_value"), (HeldSealingKey, "seal"), (forms.CharField, "clean")):
         with monkeypatch.context() as patch:
-            patch.setattr(*broken, fail)
+            patch.setattr(broken[0], broken[1], fail)
             with pytest.raises(Broken):
                 put(admin_client)
     assert len(reports) == 3
