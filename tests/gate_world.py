@@ -85,6 +85,7 @@ def claims(**changes: Any) -> ClientAttestation:
             platform=Platform.IOS,
             environment=EvidenceEnvironment.PRODUCTION,
             tier=Tier.AFFIRMING,
+            asserted_at=NOW - timedelta(minutes=1),
             app_version="2.3.1",
             os_version="18.1",
             warnings=(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,9 @@ from bonafide.errors import BonafideError, MalformedEvidence, Misuse, Verificati
 from bonafide.http import MAX_TARGET_BYTES, Origin, split_target
 from bonafide.proof.http_signature import digest_of_fields
 from bonafide.reasons import jose as jose_reasons
+from bonafide.reasons import sealed as sealed_reasons
 from bonafide.reasons import statement as reasons
+from bonafide.sealing import AnswerKey
 from bonafide.statement import Sender, Statement
 from bonafide.terms import EvidenceEnvironment, ProofKind, Tier
 from tests import canaries, gate_world
@@ -24,6 +27,7 @@ from tests.gate_world import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from bonafide.http import HttpRequest
     from bonafide.reasons import Reason
@@ -245,3 +249,132 @@ def test_how_a_sender_is_spelt_can_be_kept_and_changes_nothing() -> None:
         token = issuer.issue(SAID._replace(sender=sender), spelt=statement.spell(sender))
         assert token == statement.issue(SAID._replace(sender=sender), key=KEY)
         assert statement.verify(token, keys=[KEY], request=REQUEST, now=NOW).sender == sender
+
+
+def test_every_wycheproof_mac_is_the_one_a_gate_writes(shared: Path) -> None:
+    """Of tags cut to 16 octets the beginning is compared; keys of other sizes are refused."""
+    groups = json_module.loads((shared / "vectors/wycheproof/hmac_sha256.json").read_text())["testGroups"]
+    compared = 0
+    for case in (case for group in groups for case in group["tests"]):
+        key, tag = bytes.fromhex(case["key"]), bytes.fromhex(case["tag"])
+        if len(key) != len(KEY):
+            with pytest.raises(Misuse):
+                statement.Issuer(key)
+            continue
+        mac = statement.Issuer(key)._mac.copy()
+        mac.update(bytes.fromhex(case["msg"]))
+        assert (mac.finalize()[: len(tag)] == tag) == (case["result"] == "valid"), case["tcId"]
+        compared += 1
+    assert compared == 162
+
+
+# The key of the answer -----------------------------------------------------------------------------
+
+ANSWER_KEY = AnswerKey(sid=bytes(range(16)), key=bytes(range(200, 232)))
+canaries.plant("answer key", ANSWER_KEY.key)
+SEALED = SAID._replace(answer_key=ANSWER_KEY)
+
+
+def members(token: str) -> dict[str, Any]:
+    return dict(json.parse_object(jose.parse_jws(token).payload))
+
+
+def carrying(sealed: object, **changes: Any) -> str:
+    """Return a statement under the right key with this `k`."""
+    return said(lambda body: body.update(k=sealed, **changes))
+
+
+def test_the_key_of_an_answer_arrives_as_it_was_given() -> None:
+    got = statement.verify(statement.issue(SEALED, key=KEY), keys=[KEY], request=REQUEST, now=NOW)
+    assert got == SEALED
+    assert got.answer_key == ANSWER_KEY
+
+
+def test_a_statement_without_a_key_has_no_member_for_it_and_is_as_it_was() -> None:
+    assert "k" not in members(statement.issue(SAID, key=KEY))
+    assert statement.issue(SEALED._replace(answer_key=None), key=KEY) == statement.issue(SAID, key=KEY)
+
+
+@pytest.mark.parametrize("keys", [[KEY, OTHER_KEY], [OTHER_KEY, KEY]])
+def test_the_key_opens_under_whichever_admission_key_signed(keys: list[bytes]) -> None:
+    for signed_with in keys:
+        token = statement.issue(SEALED, key=signed_with)
+        assert statement.verify(token, keys=keys, request=REQUEST, now=NOW).answer_key == ANSWER_KEY
+
+
+def test_whoever_reads_a_statement_does_not_read_the_key() -> None:
+    token = statement.issue(SEALED, key=KEY)
+    payload = jose.parse_jws(token).payload
+    sealed = base64url.decode(members(token)["k"])
+    assert ANSWER_KEY.key not in sealed
+    assert ANSWER_KEY.sid not in sealed
+    assert base64url.encode(ANSWER_KEY.key).encode() not in payload
+    assert len(sealed) == 16 + 32 + 16
+
+
+def test_the_key_stands_in_no_representation() -> None:
+    told = repr(statement.verify(statement.issue(SEALED, key=KEY), keys=[KEY], request=REQUEST, now=NOW))
+    assert "AnswerKey" in told
+    assert repr(ANSWER_KEY.key) not in told
+    assert ANSWER_KEY.key.hex() not in told
+
+
+def test_one_key_is_sealed_differently_under_each_record() -> None:
+    records = [base64url.encode(bytes([number]) * 16) for number in range(3)]
+    sealed = {members(statement.issue(SEALED._replace(record=record), key=KEY))["k"] for record in records}
+    assert len(sealed) == 3
+
+
+def test_the_key_of_another_statement_does_not_open() -> None:
+    other = statement.issue(SEALED._replace(record=base64url.encode(bytes(16))), key=KEY)
+    refused(carrying(members(other)["k"]), reasons.ANSWER_KEY_UNOPENED)
+
+
+def test_a_key_that_was_sealed_under_another_admission_key_does_not_open() -> None:
+    other = statement.issue(SEALED, key=OTHER_KEY)
+    refused(carrying(members(other)["k"]), reasons.ANSWER_KEY_UNOPENED, keys=[KEY, OTHER_KEY])
+
+
+def test_an_edited_key_does_not_open() -> None:
+    octets = bytearray(base64url.decode(members(statement.issue(SEALED, key=KEY))["k"]))
+    octets[20] ^= 1
+    refused(carrying(base64url.encode(bytes(octets))), reasons.ANSWER_KEY_UNOPENED)
+
+
+@pytest.mark.parametrize("sealed", [None, "", 1, [], "x", "A" * 85, "A" * 86 + "=", "A" * 84, "A" * 88], ids=str)
+def test_a_key_of_another_form_is_refused(sealed: object) -> None:
+    refused(carrying(sealed), reasons.MALFORMED)
+
+
+@pytest.mark.parametrize("record", ["", "short", base64url.encode(bytes(15)), base64url.encode(bytes(17)), "=" * 22])
+def test_a_key_beside_a_record_that_is_not_sixteen_octets_is_refused(record: str) -> None:
+    good = members(statement.issue(SEALED, key=KEY))["k"]
+    refused(carrying(good, record=record), reasons.MALFORMED)
+    with pytest.raises(Misuse) as refusal:
+        statement.issue(SEALED._replace(record=record), key=KEY)
+    assert refusal.value.reason is sealed_reasons.KEY_MISUSED
+
+
+def test_a_key_where_nobody_was_admitted_is_refused() -> None:
+    good = members(statement.issue(SEALED, key=KEY))["k"]
+
+    def spoil(body: dict[str, Any]) -> None:
+        del body["sender"]
+        body.update(admitted=False, k=good)
+
+    refused(said(spoil), reasons.MALFORMED)
+    with pytest.raises(Misuse) as refusal:
+        statement.issue(SEALED._replace(sender=None), key=KEY)
+    assert refusal.value.reason is sealed_reasons.KEY_MISUSED
+
+
+def test_a_key_for_an_answer_without_a_body_is_refused() -> None:
+    head = gate_world.request("/api/config?a=1", method="HEAD", headers=FIELDS)
+    token = statement.issue(SEALED._replace(method="HEAD"), key=KEY)
+    refused(token, reasons.MALFORMED, head)
+
+
+def test_the_longest_target_has_room_beside_a_key() -> None:
+    longest = REQUEST._replace(target="/?" + '"' * (MAX_TARGET_BYTES - 2))
+    token = statement.issue(SEALED._replace(target=longest.target), key=KEY)
+    assert statement.verify(token, keys=[KEY], request=longest, now=NOW).answer_key == ANSWER_KEY

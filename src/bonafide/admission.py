@@ -12,7 +12,7 @@ never verdicts: expiry, bans and route policy are looked at every time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -87,8 +87,8 @@ class _KnownAttestation:
     expires: float
     jkt: str
     key: ec.EllipticCurvePublicKey | None = None
-    mac_key: bytes | None = None
-    seal_response_key: bytes | None = None
+    mac_key: bytes | None = field(default=None, repr=False)
+    seal_response_key: bytes | None = field(default=None, repr=False)
 
 
 class AttestationMemory:
@@ -173,6 +173,8 @@ class Admitted(NamedTuple):
     route: Route
     proof: ProofKind
     digest: str
+    judged_at: float
+    """When it was judged, in seconds since the epoch: a view may be reached much later."""
     answer_key: AnswerKey | None = None
 
 
@@ -235,6 +237,8 @@ AFTER_PROOF: Final = frozenset(
         route_reasons.PLATFORM_REFUSED,
         route_reasons.APP_VERSION_TOO_OLD,
         route_reasons.OS_VERSION_TOO_OLD,
+        route_reasons.SESSION_REQUIRED,
+        route_reasons.NOT_FRESH,
         proof_reasons.REPLAYED,
         proof_reasons.FENCED,
         proof_reasons.DIGEST_MISMATCH,
@@ -286,11 +290,11 @@ def admit(request: HttpRequest, *, gate: Gate, now: datetime) -> Decision:
             raise VerificationFailed(attestation_reasons.REVOKED)
         proof = parse_proof(request, path=path, query=query, attestation=token)
         proven = _verify(proof, known, gate, route, now, moment)
-        _require(route, known.claims)
+        _require(route, known.claims, moment)
         sealed = _answer_key(proof.base, known, gate.keys, now) if route.seal else None
     except (MalformedEvidence, VerificationFailed) as refusal:
         return Denied(refusal.reason, refusal.detail, route, None if known is None else known.claims)
-    admitted = Admitted(known.claims, known.jkt, route, proven.kind, proven.digest, sealed)
+    admitted = Admitted(known.claims, known.jkt, route, proven.kind, proven.digest, moment, sealed)
     return PendingAdmission(proven.replay_key, proven.created, admitted) if route.single_use else admitted
 
 
@@ -336,6 +340,8 @@ def _verify(
         return verify_hardware(proof, key=known.key, jkt=known.jkt, now=moment, max_age=route.max_age)
     if route.proof is ProofKind.HARDWARE:
         raise VerificationFailed(route_reasons.PROOF_KIND_TOO_WEAK)
+    if not known.claims.sid:  # no gate key is looked for: whoever has no session has none to prove with
+        raise VerificationFailed(proof_reasons.KEY_MISMATCH, "the instance has no session")
     if known.mac_key is None:
         known.mac_key = _mac_key(known, gate.keys, now)
     return verify_session(proof, mac_key=known.mac_key, sid=known.claims.sid, now=moment, max_age=route.max_age)
@@ -344,8 +350,9 @@ def _verify(
 def answer_key_of(request: HttpRequest, admitted: Admitted, *, keys: Keys, now: datetime) -> AnswerKey:
     """Return the key that seals the answer to a request that was admitted on a route without `seal`.
 
-    For a view that wants more than its route says. Raises `VerificationFailed` (`route.session_required`,
-    `proof.session_key_unknown`, and what `parse_proof` raises for a request that is not the one admitted).
+    For a view that wants more than its route says. Verifies nothing again: of another request than the one admitted
+    it makes a key that opens nothing. Raises `VerificationFailed` (`route.session_required`,
+    `proof.session_key_unknown`), and what `parse_proof` raises.
     """
     path, query = parse_request_line(request)
     proof = parse_proof(request, path=path, query=query, attestation=request.headers.get(CLIENT_ATTESTATION))
@@ -374,7 +381,7 @@ def _session_key(known: _KnownAttestation, keys: Keys, now: datetime) -> bytes:
     return session_key(secret, sid=base64url.decode(claims.sid), app=claims.app, jkt=known.jkt, expires=expires)
 
 
-def _require(route: Route, claims: ClientAttestation) -> None:
+def _require(route: Route, claims: ClientAttestation, moment: float) -> None:
     """Compare what was proven with what the route demands; each refusal differs in what the app can do."""
     if claims.tier.rank < route.tier.rank:
         raise VerificationFailed(route_reasons.TIER_TOO_LOW, f"{claims.tier} < {route.tier}")
@@ -384,3 +391,5 @@ def _require(route: Route, claims: ClientAttestation) -> None:
         raise VerificationFailed(route_reasons.APP_VERSION_TOO_OLD, claims.app_version)
     if not at_least(claims.os_version, route.min_os):
         raise VerificationFailed(route_reasons.OS_VERSION_TOO_OLD, claims.os_version)
+    if route.fresh is not None:
+        client_attestation.verify_fresh(claims, within=route.fresh, moment=moment)

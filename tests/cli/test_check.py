@@ -224,6 +224,24 @@ def test_each_weakness_of_a_route_table_has_its_finding(files: Path, rule: dict[
     assert codes(files) == [code]
 
 
+@pytest.mark.parametrize(("mode", "other"), [("observe", "gate.routes_observe"), ("50%", "gate.routes_share")])
+def test_a_route_that_seals_and_lets_others_in_has_its_finding(files: Path, mode: str, other: str) -> None:
+    routes(files, seal=True, mode=mode)
+    assert codes(files, {"seals": True}) == [other, "gate.routes_seal_observed"]
+    routes(files, seal=True)
+    assert codes(files, {"seals": True}) == []
+
+
+def test_a_route_that_seals_for_an_upstream_that_does_not_could_not_be_judged(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    routes(files, seal=True)
+    path = str(write(files))
+    assert main(["check", "--gate", path]) == 2
+    assert main(["gate", "--config", path]) == 1
+    assert capsys.readouterr().err.count("configuration.upstream_not_sealing") == 2
+
+
 def test_a_route_that_lets_old_versions_in_has_its_finding(files: Path) -> None:
     (files / "routes.toml").write_text(
         '[[route]]\nmatch = "/api/**"\nlegacy = { until = 2027-03-01, max_share = 0.2 }\n'

@@ -57,10 +57,10 @@ def spell(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def read(document: dict[str, Any]) -> GateConfig:
+def read(document: dict[str, Any], routes: str = ROUTES) -> GateConfig:
     text = toml(document)
     tomllib.loads(text)
-    return config.parse(text, base=BASE, read=lambda _: ROUTES)
+    return config.parse(text, base=BASE, read=lambda _: routes)
 
 
 def changed(**changes: Any) -> dict[str, Any]:
@@ -72,9 +72,9 @@ def upstream(**changes: Any) -> dict[str, Any]:
     return changed(upstream=[entry])
 
 
-def refused(document: dict[str, Any], reason: object = reasons.SETTING_MALFORMED) -> str:
+def refused(document: dict[str, Any], reason: object = reasons.SETTING_MALFORMED, routes: str = ROUTES) -> str:
     with pytest.raises(ConfigurationError) as refusal:
-        read(document)
+        read(document, routes)
     assert refusal.value.reason is reason
     return refusal.value.detail
 
@@ -199,12 +199,28 @@ def test_what_is_not_meant_so_does_not_start(changes: dict[str, Any]) -> None:
         {"name": "a b"},
         {"origins": []},
         {"seals": 1},
-        {"seals": True},
+        {"seals": True, "body": "unchecked"},
     ],
     ids=str,
 )
 def test_an_upstream_that_is_not_meant_so_does_not_start(changes: dict[str, Any]) -> None:
     refused(upstream(**changes))
+
+
+SEALING: Final = ROUTES + 'seal = true\n[[route]]\nmatch = "/plain/**"\n'
+
+
+def test_a_rule_that_seals_for_an_upstream_that_does_not_does_not_start() -> None:
+    detail = refused(upstream(seals=False), reasons.UPSTREAM_NOT_SEALING, SEALING)
+    assert "/api/**" in detail
+    assert "/plain/**" not in detail
+    assert detail == refused(WHOLE, reasons.UPSTREAM_NOT_SEALING, SEALING)
+
+
+def test_an_upstream_that_seals_may_have_rules_that_do() -> None:
+    assert [route.seal for route in read(upstream(seals=True), SEALING).upstreams[0].routes] == [True, False]
+    assert read(upstream(seals=True)).upstreams[0].seals
+    assert not read(WHOLE).upstreams[0].seals
 
 
 def test_two_upstreams_cannot_share_an_origin() -> None:

@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from bonafide import client_attestation
 from bonafide.admission import Admitted
 from bonafide.gate import config as configuration
 from bonafide.gate import judge as judge_module
 from bonafide.gate.asked import Asked
-from bonafide.gate.judge import KEPT_S, Judge, Passed, _Senders
+from bonafide.gate.judge import KEPT_S, Judge, Passed, Refused, _Senders
 from bonafide.gate.provisioned import Provisioned
 from bonafide.gate.rates import Rates
+from bonafide.http import split_target
 from bonafide.proof.content_digest import digest_of
+from bonafide.proof.http_signature import parse_proof
 from bonafide.provision import Answer
+from bonafide.reasons import route as route_reasons
+from bonafide.sealing import answer_key
+from bonafide.session import seal_response_key, session_key
 from bonafide.statement import verify
 from bonafide.stores.memory import MemoryReplayStore
 from bonafide.terms import ProofKind
@@ -26,17 +34,19 @@ from tests.gate.world import RunningGate, asked, fresh
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
+    from bonafide.client_attestation import ClientAttestation
     from bonafide.http import HttpRequest
+    from bonafide.proof.http_signature import HardwareSigner
+    from bonafide.sealing import AnswerKey
     from bonafide.statement import Statement
 
 KEY = bytes(range(32))
+MOMENT = 1000.0
 
 
-def judge(home: Path) -> Judge:
+def judge(home: Path, **how: Any) -> Judge:
     """Return the judgement of one worker whose service has just spoken."""
-    running = RunningGate(home=home / "gate")
+    running = RunningGate(home=home / "gate", **how)
     running.service.stop()
     config = configuration.load(running.file)
     provisioned = Provisioned(config, clock=time.time, on_unknown_key=lambda: None)
@@ -94,8 +104,8 @@ def test_senders_that_nobody_asks_for_are_forgotten() -> None:
     route = gate_world.gate().routes.match("GET", "/api/config")
     assert route is not None
     digest = said.headers["content-digest"]
-    admitted = Admitted(gate_world.claims(), gate_world.JKT, route, ProofKind.SESSION, digest)
-    other = Admitted(gate_world.claims(instance="other"), gate_world.JKT, route, ProofKind.SESSION, digest)
+    admitted = Admitted(gate_world.claims(), gate_world.JKT, route, ProofKind.SESSION, digest, MOMENT)
+    other = Admitted(gate_world.claims(instance="other"), gate_world.JKT, route, ProofKind.SESSION, digest, MOMENT)
     first = senders.of(admitted, asked_about, 1000)
     assert senders.of(admitted, asked_about, 1000 + KEPT_S)[0] is first[0]
     assert senders.of(other, asked_about, 1000 + KEPT_S)[0].instance == "other"
@@ -115,10 +125,79 @@ def test_many_senders_at_once_are_not_all_kept(monkeypatch: pytest.MonkeyPatch) 
     assert route is not None
     digest = said.headers["content-digest"]
     phones = [
-        Admitted(gate_world.claims(instance=f"{number}"), gate_world.JKT, route, ProofKind.SESSION, digest)
+        Admitted(gate_world.claims(instance=f"{number}"), gate_world.JKT, route, ProofKind.SESSION, digest, MOMENT)
         for number in range(45)
     ]
     for phone in [*phones, *phones[-20:]]:
         assert senders.of(phone, asked_about, 1000)[0].instance == phone.attestation.instance
         assert len(senders._young) <= 10
         assert len(senders._old) <= 10
+
+
+SEALING = """\
+[[route]]
+match = "/api/sealed"
+seal = true
+
+[[route]]
+match = "/api/rehearsed"
+mode = "observe"
+seal = true
+
+[[route]]
+match = "/api/**"
+"""
+
+
+@pytest.fixture
+def sealing(tmp_path: Path) -> Judge:
+    return judge(tmp_path, routes=SEALING, upstream="seals = true\n")
+
+
+def key_to(request: HttpRequest, claims: ClientAttestation) -> AnswerKey:
+    """Return the key under which the answer to a request is sealed, as the phone makes it."""
+    path, query = split_target(request.target)
+    proof = parse_proof(request, path=path, query=query, attestation=request.headers["oauth-client-attestation"])
+    session = session_key(
+        gate_world.GATE_SECRET,
+        sid=gate_world.SID,
+        app=claims.app,
+        jkt=gate_world.JKT,
+        expires=int(claims.expires_at.timestamp()),
+    )
+    return answer_key(seal_response_key(session), sid=gate_world.SID, base=proof.base)
+
+
+def attestation_of(request: HttpRequest) -> ClientAttestation:
+    return client_attestation.parse(request.headers["oauth-client-attestation"])
+
+
+@pytest.mark.parametrize("signer", [None, gate_world.HARDWARE], ids=["session", "hardware"])
+def test_where_the_route_seals_the_word_has_the_key_that_the_phone_makes(
+    sealing: Judge, signer: HardwareSigner | None
+) -> None:
+    first, second = fresh("/api/sealed", signer=signer), fresh("/api/sealed", signer=signer)
+    for request in (first, second):
+        assert say(sealing, request).answer_key == key_to(request, attestation_of(request))
+    assert key_to(first, attestation_of(first)) != key_to(second, attestation_of(second))
+
+
+def test_where_the_route_does_not_seal_the_word_has_no_key(sealing: Judge) -> None:
+    said = say(sealing, fresh("/api/config"))
+    assert said.admitted
+    assert said.answer_key is None
+
+
+def test_where_nobody_was_admitted_the_word_has_no_key(sealing: Judge) -> None:
+    said = say(sealing, fresh("/api/rehearsed", created=1))
+    assert not said.admitted
+    assert said.answer_key is None
+    assert say(sealing, fresh("/api/rehearsed")).answer_key is not None
+
+
+def test_what_has_no_answer_to_seal_is_refused(sealing: Judge) -> None:
+    request = fresh("/api/sealed", method="HEAD")
+    environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in asked(request).items()}
+    outcome = sealing.judge(environ, datetime.now(UTC))
+    assert isinstance(outcome, Refused)
+    assert outcome.denied.reason is route_reasons.HEAD_NOT_SEALED

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from bonafide import statement as statements
+from bonafide.codec import base64url
 from bonafide.proof.content_digest import digest_of
 from bonafide.proof.http_signature import digest_of_fields
+from bonafide.sealing import AnswerKey
 from bonafide.statement import Sender, Statement, digest_of_attestation
 from bonafide.stores.admission_keys import create_admission_key, read_admission_key
 from bonafide.terms import EvidenceEnvironment, ProofKind, Tier
@@ -23,6 +25,11 @@ NOW: Final = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 AUTHORITY: Final = "api.example.com"
 ORIGINS: Final = ("https://api.example.com", "https://other.example.com")
 ATTESTATION: Final = "a.client.attestation"
+ANSWER_KEY: Final = AnswerKey(sid=bytes(range(16)), key=bytes(range(64, 96)))
+SEALED: Final[dict[str, Any]] = {"answer_key": ANSWER_KEY, "record": base64url.encode(bytes(range(16)))}
+"""What `statement` says of a request on a route that seals."""
+
+canaries.plant("answer key", ANSWER_KEY.key)
 
 
 def key_file(directory: Path, name: str = "admission.key") -> Path:

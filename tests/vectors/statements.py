@@ -11,6 +11,7 @@ from bonafide.codec import base64url, json
 from bonafide.codec.jose import sign_hs256
 from bonafide.http import HttpRequest, Origin
 from bonafide.proof.http_signature import digest_of_fields
+from bonafide.sealing import AnswerKey
 from bonafide.statement import TYPE, Sender, Statement
 from bonafide.terms import EvidenceEnvironment, ProofKind, Tier
 from bonafide.testing.vectors import ACCEPT, Vector, encode
@@ -26,6 +27,9 @@ ATTESTATION: Final = "a.client.attestation"
 FIELDS: Final = {"authorization": "Bearer of-a-user", "cookie": "", "content-type": "application/json"}
 """What a proof covers where it is present; here an empty text stands for what is not."""
 
+ANSWER_KEY: Final = AnswerKey(sid=bytes(range(16)), key=bytes(range(128, 160)))
+RECORD: Final = "cmVjb3JkLTAwMDAwMDAwMQ"
+OTHER_RECORD: Final = "cmVjb3JkLTAwMDAwMDAwMg"
 HEADER: Final = {"alg": "HS256", "typ": TYPE}
 REQUEST: Final[dict[str, object]] = {
     "method": "POST",
@@ -54,7 +58,7 @@ def build() -> Iterator[Vector]:
     """Yield every vector of this area."""
     for name, (comment, expect, change) in _cases().items():
         later = change.pop("later", timedelta())
-        admitted = change.pop("admitted", True)
+        admitted, sealed = change.pop("admitted", True), change.pop("sealed", False)
         accepted = expect == ACCEPT
         yield Vector(
             name=f"statement/{name}",
@@ -62,7 +66,7 @@ def build() -> Iterator[Vector]:
             now=NOW + later,
             input={"statement": _token(_body()), "keys": [encode(KEY)], **REQUEST, **change},
             expect=expect if accepted else f"statement.{expect}",
-            claims=_claims(admitted=admitted) if accepted else None,
+            claims=_claims(admitted=admitted, sealed=sealed) if accepted else None,
         )
 
 
@@ -77,6 +81,7 @@ def judge_statement(vector: Vector) -> Mapping[str, object]:
     )
     keys = [base64.b64decode(key, validate=True) for key in vector.texts("keys")]
     said = statement.verify(vector.text("statement"), keys=keys, request=request, now=vector.moment())
+    key = said.answer_key
     return {
         "admitted": said.admitted,
         "route": said.route,
@@ -84,10 +89,13 @@ def judge_statement(vector: Vector) -> Mapping[str, object]:
         "record": said.record,
         "instance": None if said.sender is None else said.sender.instance,
         "digest": None if said.sender is None else said.sender.digest,
-    }
+    } | ({} if key is None else {"answer_key": encode(key.sid + key.key)})
 
 
-def _cases() -> dict[str, tuple[str, str, dict[str, Any]]]:
+Case = tuple[str, str, dict[str, Any]]
+
+
+def _cases() -> dict[str, Case]:
     def said(**changes: object) -> dict[str, Any]:
         return {"statement": _token(_body() | changes)}
 
@@ -98,7 +106,7 @@ def _cases() -> dict[str, tuple[str, str, dict[str, Any]]]:
         return said(sender=_body()["sender"] | changes)
 
     good = _token(_body())
-    return {
+    cases: dict[str, Case] = {
         "good": ("As a gate says it", ACCEPT, {}),
         "good_unproven": (
             "Nothing was admitted: the route observes, or asks for no proof",
@@ -143,9 +151,64 @@ def _cases() -> dict[str, tuple[str, str, dict[str, Any]]]:
         "sender_proof": ("A proof that nobody makes", "malformed", of_sender(proof="none")),
         "sender_warnings": ("Warnings as one text", "malformed", of_sender(warn="old_os")),
     }
+    return cases | _cases_of_keys()
 
 
-def _body(sender: Sender | None = SENDER) -> dict[str, Any]:
+def _cases_of_keys() -> dict[str, Case]:
+    """Return statements that bring the key of an answer: 16 octets of `sid` and 32 of K, sealed."""
+    good = _body(answer_key=ANSWER_KEY)
+    unproven = _body(None) | {"k": good["k"]}
+    rotated = _token(_body(answer_key=ANSWER_KEY, key=NEXT_KEY), key=NEXT_KEY)
+    both = [encode(KEY), encode(NEXT_KEY)]
+
+    def carrying(sealed: object, **changes: object) -> dict[str, Any]:
+        return {"statement": _token(good | {"k": sealed} | changes)}
+
+    return {
+        "good_answer_key": ("With the key of the answer", ACCEPT, {"statement": _token(good), "sealed": True}),
+        "good_answer_key_second": (
+            "With the key of the answer, under the second of two keys",
+            ACCEPT,
+            {"statement": rotated, "keys": both, "sealed": True},
+        ),
+        "answer_key_of_another": (
+            "The key of the answer to another request",
+            "answer_key_unopened",
+            carrying(_body(answer_key=ANSWER_KEY, record=OTHER_RECORD)["k"]),
+        ),
+        "answer_key_foreign": (
+            "The key of the answer, sealed under the other of two keys",
+            "answer_key_unopened",
+            carrying(_body(answer_key=ANSWER_KEY, key=NEXT_KEY)["k"]) | {"keys": both},
+        ),
+        "answer_key_short": ("The key without its last octet", "malformed", carrying(good["k"][:-1])),
+        "answer_key_null": ("Null in place of the key", "malformed", carrying(None)),
+        "answer_key_empty": ("An empty key", "malformed", carrying("")),
+        "answer_key_record": (
+            "The key beside a record of 15 octets",
+            "malformed",
+            carrying(good["k"], record="cmVjb3JkLTAwMDAwMDAw"),
+        ),
+        "answer_key_unproven": (
+            "The key where nobody was admitted",
+            "malformed",
+            {"statement": _token(unproven), "oauth_client_attestation": ""},
+        ),
+        "answer_key_head": (
+            "The key for an answer without a body",
+            "malformed",
+            carrying(good["k"], method="HEAD") | {"method": "HEAD"},
+        ),
+    }
+
+
+def _body(
+    sender: Sender | None = SENDER,
+    *,
+    answer_key: AnswerKey | None = None,
+    record: str = RECORD,
+    key: bytes = KEY,
+) -> dict[str, Any]:
     """Return the members that a gate writes."""
     said = Statement(
         method="POST",
@@ -153,12 +216,13 @@ def _body(sender: Sender | None = SENDER) -> dict[str, Any]:
         target="/api/orders?a=1",
         route="/api/**",
         client="app",
-        record="cmVjb3JkLTAwMDAwMDAwMQ",
+        record=record,
         fields="" if sender is None else digest_of_fields({name: value for name, value in FIELDS.items() if value}),
         issued_at=NOW,
         sender=sender,
+        answer_key=answer_key,
     )
-    payload = statement.issue(said, key=KEY).split(".")[1]
+    payload = statement.issue(said, key=key).split(".")[1]
     return dict(json.parse_object(base64url.decode(payload)))
 
 
@@ -172,12 +236,12 @@ def _edited(token: str) -> str:
     return f"{head}.{base64url.encode(other)}.{mac}"
 
 
-def _claims(*, admitted: bool) -> Mapping[str, object]:
+def _claims(*, admitted: bool, sealed: bool) -> Mapping[str, object]:
     return {
         "admitted": admitted,
         "route": "/api/**",
         "client": "app",
-        "record": "cmVjb3JkLTAwMDAwMDAwMQ",
+        "record": RECORD,
         "instance": SENDER.instance if admitted else None,
         "digest": SENDER.digest if admitted else None,
-    }
+    } | ({"answer_key": encode(ANSWER_KEY.sid + ANSWER_KEY.key)} if sealed else {})

@@ -253,6 +253,13 @@ _ROUTES: Final[tuple[tuple[str, str, str, str, Callable[[Route], bool]], ...]] =
         lambda route: 0 < route.enforced_share < 1,
     ),
     (
+        "routes_seal_observed",
+        "routes that seal, and do not enforce for everybody",
+        "who is answered without a proof is answered in clear, and so may be the app, where a proxy spoils its proof.",
+        'finish them with mode = "enforce".',
+        lambda route: route.seal and route.enforced_share < 1,
+    ),
+    (
         "routes_legacy",
         "routes that admit old app versions without a proof",
         "whoever sends no proof passes for one of them.",

@@ -76,7 +76,8 @@ def judge(token: str, sent: HttpRequest, *, keys: Collection[bytes], routes: Rou
     """Verify the gate's word about `sent`, and find the verdict that it means.
 
     Proves what `bonafide.statement.verify` proves, that the gate's rule has the pattern of this project's, and that
-    the statement and the client attestation that it vouches for name the same instance.
+    the statement and the client attestation that it vouches for name the same instance. The verdict has the answer's
+    key where the gate handed one on, be it that only the gate's rule says `seal`.
 
     Raises `MalformedEvidence` and `VerificationFailed` (`statement.*`).
     """
@@ -86,7 +87,7 @@ def judge(token: str, sent: HttpRequest, *, keys: Collection[bytes], routes: Rou
     if (said.route, said.client) != ours:
         raise VerificationFailed(reasons.ROUTE_MISMATCH, f"the gate went by {said.route!r}")
     if said.sender is not None:
-        return Judged(statement=said, verdict=_admitted(said.sender, sent, route))
+        return Judged(statement=said, verdict=_admitted(said, said.sender, sent, route))
     if route is None:
         return Judged(statement=said, verdict=Observed(None))
     if route.client is not Client.APP:
@@ -110,17 +111,30 @@ def _is_old(sent: HttpRequest, route: Route, now: datetime) -> bool:
     return not any(name in sent.headers for name in _OLD_APPS_SEND_NONE_OF)
 
 
-def _admitted(sender: Sender, sent: HttpRequest, route: Route | None) -> Admitted:
+def _admitted(said: Statement, sender: Sender, sent: HttpRequest, route: Route | None) -> Admitted:
     if route is None or route.client is not Client.APP:
         raise VerificationFailed(reasons.ROUTE_MISMATCH, "somebody is admitted where this project admits nobody")
     if route.proof is ProofKind.HARDWARE and sender.proof is not ProofKind.HARDWARE:
         raise VerificationFailed(reasons.ROUTE_MISMATCH, "the gate took a session proof where a hardware proof is due")
     if sender.tier.rank < route.tier.rank:
         raise VerificationFailed(reasons.ROUTE_MISMATCH, "the gate took a lower tier than is due")
+    if route.seal and said.answer_key is None:
+        raise VerificationFailed(reasons.ROUTE_MISMATCH, "the gate hands no key on where the answer is to be sealed")
     claims, jkt = _parse(sent.headers.get(CLIENT_ATTESTATION, ""))
     if _named(sender) != (jkt, *_names(claims)):
         raise VerificationFailed(reasons.ATTESTATION_MISMATCH, "statement and attestation name different senders")
-    return Admitted(claims, jkt, route, sender.proof, sender.digest)
+    judged_at = said.issued_at.timestamp()
+    if route.fresh is not None:
+        _require_fresh(claims, route.fresh, judged_at)
+    return Admitted(claims, jkt, route, sender.proof, sender.digest, judged_at, said.answer_key)
+
+
+def _require_fresh(claims: ClientAttestation, within: int, judged_at: float) -> None:
+    """Compare as of when the gate judged: its word may reach this project seconds later."""
+    try:
+        client_attestation.verify_fresh(claims, within=within, moment=judged_at)
+    except VerificationFailed as stale:
+        raise VerificationFailed(reasons.ROUTE_MISMATCH, f"the gate took stale evidence: {stale.detail}") from None
 
 
 def _named(sender: Sender) -> tuple[object, ...]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Verdict = Admitted | Exempt | Unproven | None
 
 _MISSING: Final = object()
+_CREDENTIAL: Final = "bonafide_credential"
 
 
 def verdict_of(request: HttpRequest) -> Verdict:
@@ -49,6 +50,11 @@ def is_enforced(request: HttpRequest) -> bool:
     return rollout.is_enforced(verdict.route, instance=None, network=network_of(address))
 
 
+def name_credential(request: HttpRequest, *, kind: str, user: str | None) -> None:
+    """Say whose credential the refusal is about that is raised or rehearsed next."""
+    vars(request)[_CREDENTIAL] = (kind, user)
+
+
 def rehearse(request: HttpRequest, refusal: VerificationFailed) -> None:
     """Write down a refusal that takes no effect."""
     _record(request, refusal, enforced=False)
@@ -63,6 +69,7 @@ def _record(request: HttpRequest, refusal: VerificationFailed, *, enforced: bool
     found = getattr(request, "bonafide", None)
     verdict = found if isinstance(found, Admitted | Exempt | Unproven) else None
     attestation = verdict.attestation if isinstance(verdict, Admitted) else None
+    kind, user = vars(request).pop(_CREDENTIAL, ("", None))  # for this refusal alone: a rehearsal goes on to others
     seen = Seen(
         method=adapters.raw_method(request),
         route="" if verdict is None else verdict.route.match,
@@ -70,5 +77,7 @@ def _record(request: HttpRequest, refusal: VerificationFailed, *, enforced: bool
         app="" if attestation is None else attestation.app,
         app_version="" if attestation is None else attestation.app_version,
         instance=None if attestation is None else attestation.instance,
+        credential=kind,
+        user=user,
     )
     return runtime.current().records.refused(seen, refusal.reason, refusal.detail)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from bonafide import challenge, client_attestation
@@ -11,12 +11,12 @@ from bonafide.challenge import Challenge, Purpose
 from bonafide.client_attestation import ClientAttestation
 from bonafide.codec import base64url, json
 from bonafide.codec.jwk import parse_public
+from bonafide.enrolment.messages import NO_EVIDENCE
 from bonafide.keys import MAX_TOKEN_LIFETIME
 from bonafide.session import SID_OCTETS, Session, issue_session, session_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from bonafide.appraisal import App, Appraisal
     from bonafide.enrolment.service import Service
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _RENEW_AT: Final = (4, 5)
 """The share of its life after which a client attestation is renewed, so that a slow renewal leaves no gap."""
+
+_NEVER: Final = datetime.fromtimestamp(0, UTC)
+"""When an instance last gave evidence that has none to give."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +112,12 @@ class Grant:
         if self.audience != self.app.audience:
             claims = self._claims(issued_at, expires_at, sid=b"", gate_key="")
             return client_attestation.issue_for_authorization_server(claims, key=ring.signing_key(now)), None
+        if self.record.agree_jwk is None:  # nothing that a session could be sealed to
+            claims = self._claims(issued_at, expires_at, sid=b"", gate_key="")
+            return client_attestation.issue(claims, key=ring.signing_key(now)), None
         gate_key, sid = ring.gate_key(self.audience, now), random(SID_OCTETS)
         claims = self._claims(issued_at, expires_at, sid=sid, gate_key=gate_key.kid)
         token = client_attestation.issue(claims, key=ring.signing_key(now))
-        if self.record.agree_jwk is None:
-            return token, None
         key = session_key(
             gate_key.secret,
             sid=sid,
@@ -148,6 +152,7 @@ class Grant:
             platform=self.record.platform,
             environment=self.record.evidence_environment,
             tier=self.appraisal.tier,
+            asserted_at=_NEVER if self.record.format == NO_EVIDENCE else self.record.asserted_at,
             app_version=self.app_version,
             os_version=self.os_version,
             warnings=warning_words(self.appraisal),

@@ -68,7 +68,8 @@ class Limits:
 class Upstream:
     """One API behind the gate. `key_file` holds the 32 octets (base64url) that gate and API share.
 
-    `unchecked_bodies` admits requests with bodies although nobody compares their digest.
+    `unchecked_bodies` admits requests with bodies although nobody compares their digest. `seals` says that beside the
+    API something of Bonafide seals answers with the keys that the gate hands on.
     """
 
     name: str
@@ -137,7 +138,8 @@ def load(path: Path) -> GateConfig:
 def parse(text: str, *, base: Path, read: Callable[[Path], str] = read_file) -> GateConfig:
     """Read a gate's TOML. `base` is where relative paths begin; `read` brings route tables.
 
-    Raises `ConfigurationError`: `configuration.setting_malformed`, `configuration.origin_*`, `configuration.route_*`.
+    Raises `ConfigurationError`: `configuration.setting_malformed`, `configuration.origin_*`, `configuration.route_*`,
+    `configuration.upstream_not_sealing`.
     """
     try:
         document = tomllib.loads(text)
@@ -182,11 +184,22 @@ def _upstreams(entries: object, base: Path, read: Callable[[Path], str]) -> tupl
             _refuse(f"[[upstream]] {missing[0]} is missing")
         routes_file = base / values.pop("routes")
         values["key_file"] = base / values["key_file"]
-        upstreams.append(Upstream(routes_file=routes_file, routes=parse_toml(read(routes_file)), **values))
+        upstream = Upstream(routes_file=routes_file, routes=parse_toml(read(routes_file)), **values)
+        upstreams.append(_refuse_unsealed(upstream))
     if len({upstream.name for upstream in upstreams}) < len(upstreams):
         _refuse("two upstreams have one name")
     Origins(origin for upstream in upstreams for origin in upstream.origins)
     return tuple(upstreams)
+
+
+def _refuse_unsealed(upstream: Upstream) -> Upstream:
+    """Refuse what would read as sealed and be answered in clear."""
+    if upstream.seals and upstream.body is BodyDigest.UNCHECKED:
+        _refuse(f'upstream {upstream.name}: seals = true and body = "unchecked": nothing beside that API would seal')
+    sealed = [route.match for route in upstream.routes if route.seal]
+    if sealed and not upstream.seals:
+        raise ConfigurationError(reasons.UPSTREAM_NOT_SEALING, f"upstream {upstream.name}: {', '.join(sealed)}")
+    return upstream
 
 
 def _read_keys(document: object, forms: Mapping[str, Callable[[Any], object]], where: str) -> dict[str, Any]:
@@ -207,13 +220,6 @@ def _read_keys(document: object, forms: Mapping[str, Callable[[Any], object]], w
 
 def _refuse(why: str) -> NoReturn:
     raise ConfigurationError(reasons.SETTING_MALFORMED, why)
-
-
-def _not_built(value: object) -> bool:
-    """Take False alone: a gate that said yes, and handed no key on, would have answers go out unsealed."""
-    if value is not False:
-        raise TypeError
-    return False
 
 
 def _of(kind: type[T]) -> Callable[[object], T]:
@@ -308,5 +314,5 @@ UPSTREAM: Final[Mapping[str, Callable[[Any], object]]] = {
     "key_file": _text,
     "body": BodyDigest,
     "unchecked_bodies": _of(bool),
-    "seals": _not_built,
+    "seals": _of(bool),
 }

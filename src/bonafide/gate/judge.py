@@ -200,11 +200,12 @@ class Judge:
 
     def _word(self, verdict: Verdict, asked: Asked, door: _Door, record: str, now: datetime) -> str:
         """Return the statement about a request that goes on."""
-        sender = spelt = None
+        sender = spelt = sealed = None
         fields = ""
         if isinstance(verdict, Admitted):
             sender, spelt = self._senders.of(verdict, asked, now.timestamp())
             fields = digest_of_fields(asked.request.headers)
+            sealed = verdict.answer_key
         said = Statement(
             method=asked.request.method,
             authority=asked.request.origin.authority,
@@ -215,6 +216,7 @@ class Judge:
             fields=fields,
             issued_at=now,
             sender=sender,
+            answer_key=sealed,
         )
         return door.issuer.issue(said, spelt=spelt)
 

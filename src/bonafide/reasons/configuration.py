@@ -49,6 +49,12 @@ ROUTE_NOT_BUILT: Final = _configuration(
     "Remove the key; ignoring it would leave the route weaker than it reads.",
     "PROTOCOL section 6",
 )
+UPSTREAM_NOT_SEALING: Final = _configuration(
+    "upstream_not_sealing",
+    "A rule says `seal`, and its `[[upstream]]` is not declared `seals = true`: it would be answered in clear.",
+    "Put Bonafide's middleware beside that API and say `seals = true`, or leave `seal` off; the detail names rules.",
+    "PROTOCOL section 5",
+)
 ROUTE_UNCOVERED: Final = _configuration(
     "route_uncovered",
     "The table enforces, and the URLconf has a URL without a rule.",

@@ -36,6 +36,16 @@ PROOF_KIND_TOO_WEAK: Final = Reason(
     action=Action.SIGN_AGAIN,
 )
 
+NOT_FRESH: Final = Reason(
+    code="route.not_fresh",
+    meaning="The instance's last evidence (attestation or assertion) lies further back than the route's `fresh`.",
+    honest_cause="An app that has not asserted lately: its SDK renews with an assertion, and repeats the request.",
+    likely_attack="A `sign` key used by somebody who cannot have the genuine app assert now.",
+    remedy="None, or a longer `fresh`. A device without App Attest and a debug build never come to meet it again.",
+    spec="PROTOCOL section 4",
+    action=Action.RENEW_WITH_ASSERTION,
+)
+
 APP_VERSION_TOO_OLD: Final = Reason(
     code="route.app_version_too_old",
     meaning="The instance's app version is below the route's `min_version`.",

@@ -79,3 +79,13 @@ ROUTE_MISMATCH: Final = Reason(
     status=503,
     action=Action.BACK_OFF,
 )
+
+ANSWER_KEY_UNOPENED: Final = Reason(
+    code="statement.answer_key_unopened",
+    meaning="The key that a statement brings for its answer was not sealed for this statement.",
+    honest_cause="A gate of another version.",
+    likely_attack="Who holds the admission key puts one request's key beside another request.",
+    remedy="Run the same version at the gate and beside the API; replace the admission key if versions are alike.",
+    spec="PROTOCOL section 7, ADR 15",
+    status=403,
+)

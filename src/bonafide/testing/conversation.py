@@ -109,9 +109,11 @@ class Conversation:
                 hear.conclude(response)
                 return
             if not _repeatable(request):
+                if action is Action.RENEW_WITH_ASSERTION:  # whoever decides to send it again has what it takes
+                    yield from self._follow(action, response)
                 raise OutcomeUnknown(request, response)
-            if action is Action.SIGN_AGAIN:
-                proof = ProofKind.HARDWARE  # also where the route demands it and the caller did not know
+            if action in _BY_HARDWARE:  # also where the route demands it and the caller did not know
+                proof = ProofKind.HARDWARE
             yield from self._follow(action, response)
 
     def answer_key(self, request: httpx.Request) -> AnswerKey:
@@ -138,6 +140,8 @@ class Conversation:
             yield Pause(retry_after(response))
         elif action is Action.ENROL_AGAIN:
             yield from self.enrol_again()
+        elif action is Action.RENEW_WITH_ASSERTION:
+            yield from self.renew_with_assertion()
         elif action in {Action.RENEW, Action.RETRY_WITH_CHALLENGE} or (
             action is Action.FIX_CLOCK and self._clock.trusted  # only a new session can correct it further
         ):
@@ -266,6 +270,15 @@ class Conversation:
                 return
             self._refuse("renewal", response)
 
+    def renew_with_assertion(self) -> Steps:
+        """Renew with an assertion that is made now, whether or not one is due. Raises as `renew`.
+
+        A renewal that was begun before may have been taken before: what it carries is then as old as that. A device
+        that has no assertion to give renews by its key alone.
+        """
+        self._keychain.renewal = None
+        yield from self.renew()
+
     def _challenge(self, purpose: str) -> Generator[httpx.Request | Pause, httpx.Response, str]:
         body = json.dump({"purpose": purpose, "app": self._device.build.app})
         response = yield from self._post("/challenge", body, signed=False)
@@ -349,6 +362,7 @@ class Conversation:
 
 
 _TERMINAL: Final = frozenset([Action.GIVE_UP, Action.UPDATE_APP])
+_BY_HARDWARE: Final = frozenset([Action.SIGN_AGAIN, Action.RENEW_WITH_ASSERTION])
 _FRESH_KEY: Final = frozenset([Action.RETRY_WITH_CHALLENGE, Action.ENROL_AGAIN])
 
 

@@ -21,6 +21,7 @@ from bonafide.reasons import request as request_reasons
 from bonafide.statement import HEADER
 from bonafide.stores.body_spool import CHUNK_BYTES
 from bonafide.upstream.entrance import ADMISSION, Entrance, present, refuse
+from bonafide.upstream.sealed_asgi import SealedAsgi, withheld
 
 if TYPE_CHECKING:
     from bonafide.problem import Problem
@@ -70,7 +71,11 @@ class BonafideAsgi(Entrance[AsgiApp]):
             await self.app(inner, receive, send)
             return
         try:
-            await self.app(inner, _Again(spool, receive), send)
+            if statement.answer_key is None:
+                await self.app(inner, _Again(spool, receive), send)
+            else:
+                sealed = SealedAsgi(statement, statement.answer_key, send)
+                await sealed.run(self.app, withheld(inner), _Again(spool, receive))
         finally:
             spool.close()
 
@@ -96,6 +101,8 @@ class BonafideAsgi(Entrance[AsgiApp]):
         if statement.sender is None:
             return None
         if scope["type"] == "websocket":
+            if statement.answer_key is not None:
+                raise VerificationFailed(request_reasons.UPGRADE, "a handshake on a route that seals")
             verify_digest(statement.sender.digest, NO_BODY)
             return None
         length = interfaces.announced_length(

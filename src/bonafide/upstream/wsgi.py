@@ -13,6 +13,7 @@ from bonafide.proof.content_digest import verify_digest
 from bonafide.reasons import request as request_reasons
 from bonafide.statement import HEADER
 from bonafide.upstream.entrance import ADMISSION, Entrance, present, refuse
+from bonafide.upstream.sealed_wsgi import SealedWsgi, withhold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,10 +41,19 @@ class BonafideWsgi(Entrance[WSGIApplication]):
         if spool is None:
             return self.app(inner, start_response)
         try:
-            return _Closing(self.app(inner, start_response), spool)
+            return _Closing(self._run(inner, statement, start_response), spool)
         except BaseException:
             spool.close()
             raise
+
+    def _run(self, inner: WSGIEnvironment, statement: Statement, start_response: StartResponse) -> Iterable[bytes]:
+        """Run the application for a request that was admitted; its answer is sealed where the gate says so."""
+        if statement.answer_key is None:
+            return self.app(inner, start_response)
+        withhold(inner)
+        sealed = SealedWsgi(statement, statement.answer_key, start_response)
+        sealed.run(self.app, inner)
+        return sealed
 
     def _read_request(self, environ: WSGIEnvironment) -> HttpRequest:
         target = interfaces.agreed_target(

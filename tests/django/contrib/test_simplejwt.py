@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,12 +12,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
-from bonafide.django.contrib.rest_framework import HardwareProof, MinimumTier
+from bonafide.django.contrib.rest_framework import Fresh, HardwareProof, MinimumTier
 from bonafide.django.contrib.simplejwt import (
     BoundJWTAuthentication,
     BoundTokenObtainPairSerializer,
     BoundTokenRefreshSerializer,
 )
+from bonafide.django.models import Instance
+from bonafide.errors import Misuse
 from bonafide.terms import ProofKind, Tier
 from tests.django import locked_api
 from tests.django.locked_api import content, reason, send, signed
@@ -42,11 +45,16 @@ class Hard(Me):
     permission_classes = [HardwareProof, MinimumTier.of(Tier.WARNING)]  # noqa: RUF012 - as REST framework has it
 
 
+class Young(Me):
+    permission_classes = [Fresh.of(60)]  # noqa: RUF012 - as REST framework has it
+
+
 urlpatterns = [
     path("api/obtain", TokenObtainPairView.as_view(serializer_class=BoundTokenObtainPairSerializer)),
     path("api/refresh", TokenRefreshView.as_view(serializer_class=BoundTokenRefreshSerializer)),
     path("api/me", Me.as_view()),
     path("api/hard", Hard.as_view()),
+    path("api/young", Young.as_view()),
     path("bonafide/v1/", include("bonafide.django.urls")),
 ]
 
@@ -104,3 +112,25 @@ def test_refresh_is_for_a_hardware_proof_by_its_own_key(ada: AppClient, mallory:
 def test_permission_refuses_as_the_middleware_does(ada: AppClient) -> None:
     access = content(obtain(ada))["access"]
     assert reason(me(ada, access, "/api/hard")) == "route.proof_kind_too_weak"
+
+
+def test_permission_for_fresh_evidence_demands_its_age_and_the_key(
+    ada: AppClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"Authorization": f"Bearer {content(obtain(ada))['access']}"}
+
+    def ask(proof: ProofKind) -> httpx.Response:
+        return send(signed(ada, path="/api/young", headers=headers, proof=proof))
+
+    assert content(ask(ProofKind.HARDWARE)) == {"user": "ada"}
+    assert reason(ask(ProofKind.SESSION)) == "route.proof_kind_too_weak"
+    Instance.objects.update(asserted_at=datetime.now(UTC) - timedelta(seconds=70))
+    monkeypatch.setattr(ada.device, "make_assertion", lambda _message: [])
+    ada.renew()
+    assert reason(ask(ProofKind.HARDWARE)) == "route.not_fresh"
+
+
+@pytest.mark.parametrize("seconds", [0, 3601, True])
+def test_permission_for_an_age_that_means_nothing_is_not_made(seconds: int) -> None:
+    with pytest.raises(Misuse, match=r"misuse\.fresh_malformed"):
+        Fresh.of(seconds)
