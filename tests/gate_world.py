@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bonafide.admission import AttestationMemory, Gate
+from bonafide.admission import Gate
+from bonafide.attestation_memory import AttestationMemory
 from bonafide.client_attestation import ClientAttestation, issue
 from bonafide.codec import base64url, jwk
 from bonafide.http import HttpRequest, Origin

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from hashlib import sha256
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,17 +15,16 @@ from hypothesis import strategies as st
 from bonafide import admission
 from bonafide.admission import (
     Admitted,
-    AttestationMemory,
     Decision,
     Denied,
     Exempt,
     Gate,
     PendingAdmission,
     Unproven,
-    _KnownAttestation,
     admit,
     answer_key_of,
 )
+from bonafide.attestation_memory import AttestationMemory, KnownAttestation
 from bonafide.codec import jwk
 from bonafide.errors import ConfigurationError, VerificationFailed
 from bonafide.http import HttpRequest, Origin
@@ -335,32 +332,6 @@ def test_attestations_that_expired_make_way_for_new_ones() -> None:
     assert len(at.memory) <= 60
 
 
-def test_threads_that_keep_and_forget_at_once_raise_nothing_and_stay_near_the_bound() -> None:
-    """An exception here would be a request that is answered by nobody."""
-    memory, bound, threads = AttestationMemory(max_entries=16), 16, 4
-    raised: list[BaseException] = []
-
-    def keep(name: int) -> None:
-        try:
-            for number in range(20_000):
-                memory.keep(b"%d %d" % (name, number), _KnownAttestation(claims(), 0.0, ""), 1.0)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it must not be
-            raised.append(error)
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        workers = [Thread(target=keep, args=(name,)) for name in range(threads)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    finally:
-        sys.setswitchinterval(interval)
-    assert not raised
-    assert len(memory) <= bound + threads
-
-
 def test_memory_is_bounded_and_forgets_what_expired() -> None:
     at = gate(memory=AttestationMemory(max_entries=2))
     held = claims()
@@ -621,7 +592,7 @@ def _without_session(at: Gate) -> str:
     """Return the token of an instance without a session, which a gate remembers as verified."""
     held = claims(sid="", gate_key="")
     text = token()
-    known = _KnownAttestation(claims=held, expires=held.expires_at.timestamp(), jkt=JKT)
+    known = KnownAttestation(claims=held, expires=held.expires_at.timestamp(), jkt=JKT)
     at.memory.keep(sha256(text.encode()).digest(), known, NOW.timestamp())
     return text
 
@@ -634,11 +605,6 @@ def test_instance_without_a_session_is_refused_where_answers_are_sealed_and_by_i
     clear = gate()
     asked = request(signer=HARDWARE, attestation=_without_session(clear))
     assert admitted(asked, clear).answer_key is None
-
-
-def test_instance_without_a_session_makes_no_session_proof() -> None:
-    at = gate()
-    denied(request(attestation=_without_session(at)), proof_reasons.SESSION_KEY_UNKNOWN, at)
 
 
 def test_session_is_asked_for_after_the_proof_held() -> None:

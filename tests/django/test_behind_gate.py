@@ -80,7 +80,7 @@ class Gate:
             proof=proof,
             app_version=claims.app_version,
             warnings=claims.warnings,
-            digest=request.headers["content-digest"],
+            digest=request.headers["content-digest"] if proof.covers_body else None,
             attestation=digest_of_attestation(token),
         )
 
@@ -129,7 +129,7 @@ def gate(settings: Any, tmp_path: Path, bonafide_client: AppClient) -> Gate:
     return Gate(path)
 
 
-@pytest.mark.parametrize("proof", ProofKind)
+@pytest.mark.parametrize("proof", [ProofKind.HARDWARE, ProofKind.SESSION])
 @pytest.mark.parametrize("path", ["/api/echo", "/api/echo/b%C3%A9b%C3%A9?q=1&q=%20", "/api/async"])
 def test_what_the_gate_admitted_is_admitted(
     gate: Gate, bonafide_client: AppClient, send: Send, proof: ProofKind, path: str
@@ -303,6 +303,22 @@ def test_gate_that_took_stale_evidence_is_not_believed(
     # It is compared with when the gate judged, not with when its word arrives.
     earlier = gate.statement(request, who, issued_at=datetime.now(UTC) - timedelta(seconds=7))
     assert reason(send(gate.told(request, earlier))) == ""
+
+
+def test_dpop_is_believed_where_the_projects_own_rule_takes_it_and_there_its_body_is_nobodys(
+    settings: Any, gate: Gate, bonafide_client: AppClient, send: Send
+) -> None:
+    request = signed(bonafide_client, "POST", proof=ProofKind.DPOP, content=b"body")
+    told = gate.admitted(request, proof=ProofKind.DPOP)
+    for keys in ({}, {"proof": "hardware"}):
+        rule(settings, **keys)
+        assert reason(send(told)) == "statement.route_mismatch"
+    rule(settings, proof="dpop")
+    answer = send(told)
+    assert (content(answer)["proof"], content(answer)["body"]) == ("dpop", "body")
+    assert "dpop-nonce" not in answer.headers  # the gate has handed one out
+    edited = httpx.Request("POST", told.url, headers=told.headers, content=b"bodX")
+    assert content(send(edited))["body"] == "bodX"
 
 
 def test_nobody_is_admitted_where_the_project_admits_nobody(gate: Gate, bonafide_client: AppClient, send: Send) -> None:

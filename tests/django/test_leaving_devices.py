@@ -29,7 +29,7 @@ ROUTE = Route(match="/api/**")
 def of(jkt: str) -> HttpRequest:
     """Return what a view gets of a request that this key signed."""
     request = RequestFactory().get("/api/logout")
-    vars(request)["bonafide"] = Admitted(gate_world.claims(), jkt, ROUTE, ProofKind.HARDWARE, "")
+    vars(request)["bonafide"] = Admitted(gate_world.claims(), jkt, ROUTE, ProofKind.HARDWARE, "", 0.0)
     return request
 
 

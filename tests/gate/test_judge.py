@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bonafide import client_attestation
 from bonafide.admission import Admitted
 from bonafide.gate import config as configuration
 from bonafide.gate import judge as judge_module
@@ -17,27 +16,21 @@ from bonafide.gate.asked import Asked
 from bonafide.gate.judge import KEPT_S, Judge, Passed, Refused, _Senders
 from bonafide.gate.provisioned import Provisioned
 from bonafide.gate.rates import Rates
-from bonafide.http import split_target
 from bonafide.proof.content_digest import digest_of
-from bonafide.proof.http_signature import parse_proof
 from bonafide.provision import Answer
 from bonafide.reasons import route as route_reasons
-from bonafide.sealing import answer_key
-from bonafide.session import seal_response_key, session_key
 from bonafide.statement import verify
 from bonafide.stores.memory import MemoryReplayStore
 from bonafide.terms import ProofKind
 from tests import gate_world
 from tests.gate.service import state
-from tests.gate.world import RunningGate, asked, fresh
+from tests.gate.world import RunningGate, asked, fresh, key_to
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bonafide.client_attestation import ClientAttestation
     from bonafide.http import HttpRequest
     from bonafide.proof.http_signature import HardwareSigner
-    from bonafide.sealing import AnswerKey
     from bonafide.statement import Statement
 
 KEY = bytes(range(32))
@@ -154,32 +147,14 @@ def sealing(tmp_path: Path) -> Judge:
     return judge(tmp_path, routes=SEALING, upstream="seals = true\n")
 
 
-def key_to(request: HttpRequest, claims: ClientAttestation) -> AnswerKey:
-    """Return the key under which the answer to a request is sealed, as the phone makes it."""
-    path, query = split_target(request.target)
-    proof = parse_proof(request, path=path, query=query, attestation=request.headers["oauth-client-attestation"])
-    session = session_key(
-        gate_world.GATE_SECRET,
-        sid=gate_world.SID,
-        app=claims.app,
-        jkt=gate_world.JKT,
-        expires=int(claims.expires_at.timestamp()),
-    )
-    return answer_key(seal_response_key(session), sid=gate_world.SID, base=proof.base)
-
-
-def attestation_of(request: HttpRequest) -> ClientAttestation:
-    return client_attestation.parse(request.headers["oauth-client-attestation"])
-
-
 @pytest.mark.parametrize("signer", [None, gate_world.HARDWARE], ids=["session", "hardware"])
 def test_where_the_route_seals_the_word_has_the_key_that_the_phone_makes(
     sealing: Judge, signer: HardwareSigner | None
 ) -> None:
     first, second = fresh("/api/sealed", signer=signer), fresh("/api/sealed", signer=signer)
     for request in (first, second):
-        assert say(sealing, request).answer_key == key_to(request, attestation_of(request))
-    assert key_to(first, attestation_of(first)) != key_to(second, attestation_of(second))
+        assert say(sealing, request).answer_key == key_to(request)
+    assert key_to(first) != key_to(second)
 
 
 def test_where_the_route_does_not_seal_the_word_has_no_key(sealing: Judge) -> None:

@@ -17,8 +17,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from bonafide import client_attestation
 from bonafide.codec import base64url
 from bonafide.gate.identity import make_gate_key, read_gate_key
+from bonafide.http import split_target
+from bonafide.proof.http_signature import parse_proof
+from bonafide.sealing import answer_key
+from bonafide.session import seal_response_key, session_key
 from bonafide.stores.admission_keys import create_admission_key, read_admission_key
 from bonafide.stores.lmdb import LmdbReplayStore
 from tests import gate_world
@@ -26,6 +31,7 @@ from tests.gate.service import AUDIENCE, ISSUER, SERVICE_KEY, Service
 
 if TYPE_CHECKING:
     from bonafide.http import HttpRequest
+    from bonafide.sealing import AnswerKey
 
 HOST: Final = "api.example.com"
 START_S: Final = 30.0
@@ -76,6 +82,22 @@ def fresh(target: str = "/api/config", **how: Any) -> HttpRequest:
         nonce=base64url.encode(secrets.token_bytes(16)),
         **how,
     )
+
+
+def key_to(request: HttpRequest) -> AnswerKey:
+    """Return the key under which the answer to a request of `fresh` is sealed, as the phone makes it."""
+    path, query = split_target(request.target)
+    token = request.headers["oauth-client-attestation"]
+    claims = client_attestation.parse(token)
+    session = session_key(
+        gate_world.GATE_SECRET,
+        sid=gate_world.SID,
+        app=claims.app,
+        jkt=gate_world.JKT,
+        expires=int(claims.expires_at.timestamp()),
+    )
+    base = parse_proof(request, path=path, query=query, attestation=token).base
+    return answer_key(seal_response_key(session), sid=gate_world.SID, base=base)
 
 
 def asked(request: HttpRequest, **changes: str | None) -> dict[str, str]:

@@ -85,7 +85,6 @@ def test_route_that_asks_for_no_freshness_asks_for_no_hardware() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        'proof = "dpop"',
         'client = "server"',
         "ticket = true",
         'firebase-app-check = "either"',

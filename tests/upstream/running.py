@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "flask_gunicorn": (
         *("gunicorn", "--bind", "127.0.0.1:{port}", "--threads", "2", "--log-level", "error", "--no-control-socket"),
-        "tests.upstream.served:flask_app",
+        "tests.upstream.{served}:flask_app",
     ),
     "flask_granian": (
         *("granian", "--interface", "wsgi", "--port", "{port}", "--no-log"),
-        "tests.upstream.served:flask_app",
+        "tests.upstream.{served}:flask_app",
     ),
-    "fastapi_uvicorn": ("uvicorn", "--port", "{port}", "--log-level", "error", "tests.upstream.served:asgi"),
+    "fastapi_uvicorn": ("uvicorn", "--port", "{port}", "--log-level", "error", "tests.upstream.{served}:asgi"),
     "fastapi_granian": (
         *("granian", "--interface", "asgi", "--port", "{port}", "--no-log"),
-        "tests.upstream.served:asgi",
+        "tests.upstream.{served}:asgi",
     ),
 }
 ANSWER_S: Final = 30.0
@@ -57,15 +57,17 @@ class Answer:
 
 @dataclass(slots=True, kw_only=True)
 class Running:
-    """One server."""
+    """One server. `origin` is what clients call it, if not its address; `served` the module with the applications."""
 
     name: str
     state: Path
+    origin: str = ""
+    served: str = "served"
     port: int = field(default_factory=free_port)
     _process: Process = field(init=False)
 
     def __post_init__(self) -> None:
-        program, *arguments = (word.format(port=self.port) for word in COMMANDS[self.name])
+        program, *arguments = (word.format(port=self.port, served=self.served) for word in COMMANDS[self.name])
         self._process = Process(
             name=self.name,
             command=[BINARIES / program, *arguments],
@@ -73,7 +75,7 @@ class Running:
             ready=self._answers,
             environment={
                 "UPSTREAM_KEY": str(self.key),
-                "UPSTREAM_ORIGIN": f"http://{self.authority}",
+                "UPSTREAM_ORIGIN": self.origin or f"http://{self.authority}",
                 "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
             },
         )
@@ -91,7 +93,8 @@ class Running:
         return self.state / "admission.key"
 
     def start(self) -> None:
-        key_file(self.state)
+        if not self.key.exists():
+            key_file(self.state)
         self._process.start()
 
     def stop(self) -> None:

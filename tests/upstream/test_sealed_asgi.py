@@ -150,7 +150,7 @@ def test_the_application_is_not_asked_for_what_could_not_be_sealed(world: Sealin
         *((b"Accept-Encoding", b"gzip"), (b"range", b"bytes=0-1"), (b"if-none-match", b"x"), (b"if-range", b"x")),
         *((b"if-modified-since", b"x"), (b"TE", b"trailers"), (b"accept", b"text/plain")),
     )
-    extensions = {
+    extensions: dict[str, dict[str, object]] = {
         name: {}
         for name in ("http.response.pathsend", "http.response.zerocopysend", "http.response.trailers", "new", "tls")
     }
@@ -161,7 +161,8 @@ def test_the_application_is_not_asked_for_what_could_not_be_sealed(world: Sealin
 
 
 def test_in_clear_the_application_is_asked_as_it_was(world: Sealing) -> None:
-    fields, extensions = (b"range", b"bytes=0-1"), {"http.response.pathsend": {}}
+    fields = (b"range", b"bytes=0-1")
+    extensions: dict[str, dict[str, object]] = {"http.response.pathsend": {}}
     world.ask(world.scope(statement(sender()), fields, extensions=extensions))
     (seen,) = world.api.seen
     assert fields in seen["headers"]

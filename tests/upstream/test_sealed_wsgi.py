@@ -43,9 +43,9 @@ class Sealing(World):
         self.guarded.app = app  # type: ignore[misc]  # another one behind the same door
         environ = self.environ(statement(sender(body), **SEALED), body, **changes)
         returned = self.guarded(environ, self._start_response)
+        assert self.begun == 1  # granian asks no later
         try:
             for chunk in returned:
-                assert self.begun == 1
                 self.written.append(chunk)
         finally:
             getattr(returned, "close", lambda: None)()
@@ -199,7 +199,7 @@ def test_records_go_out_as_they_fill(world: Sealing) -> None:
 
     def app(_: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [])
-        for _ in range(64):
+        for _number in range(64):
             given.append(len(world.written))
             yield b"x" * 2**16
 
@@ -334,3 +334,14 @@ def test_whoever_stops_the_process_is_not_answered_for(world: Sealing) -> None:
     with pytest.raises(SystemExit):
         world.serve(app)
     assert not world.written
+
+
+def test_what_the_application_returned_is_closed_where_the_process_is_stopped(world: Sealing) -> None:
+    class Stopped(Closable):
+        def __iter__(self) -> Iterator[bytes]:
+            raise SystemExit
+
+    app = Stopped()
+    with pytest.raises(SystemExit):
+        world.serve(app)
+    assert app.closed == 1

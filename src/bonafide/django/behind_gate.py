@@ -23,7 +23,6 @@ from bonafide.http import split_target
 from bonafide.proof.http_signature import CLIENT_ATTESTATION
 from bonafide.reasons import statement as reasons
 from bonafide.routes import Client
-from bonafide.terms import ProofKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -114,8 +113,8 @@ def _is_old(sent: HttpRequest, route: Route, now: datetime) -> bool:
 def _admitted(said: Statement, sender: Sender, sent: HttpRequest, route: Route | None) -> Admitted:
     if route is None or route.client is not Client.APP:
         raise VerificationFailed(reasons.ROUTE_MISMATCH, "somebody is admitted where this project admits nobody")
-    if route.proof is ProofKind.HARDWARE and sender.proof is not ProofKind.HARDWARE:
-        raise VerificationFailed(reasons.ROUTE_MISMATCH, "the gate took a session proof where a hardware proof is due")
+    if sender.proof not in route.proof.satisfied_by:
+        raise VerificationFailed(reasons.ROUTE_MISMATCH, f"the gate took a {sender.proof} proof")
     if sender.tier.rank < route.tier.rank:
         raise VerificationFailed(reasons.ROUTE_MISMATCH, "the gate took a lower tier than is due")
     if route.seal and said.answer_key is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.utils import timezone
 
+from bonafide import dpop_answer
 from bonafide.admission import Admitted, Exempt, Unproven
 from bonafide.django import adapters, problems, rollout, runtime
 from bonafide.django.records import Seen
@@ -62,7 +63,10 @@ def rehearse(request: HttpRequest, refusal: VerificationFailed) -> None:
 
 def answer(request: HttpRequest, refusal: VerificationFailed) -> HttpResponse:
     """Write down a refusal that takes effect, and return its answer."""
-    return problems.refuse(refusal.reason, _record(request, refusal, enforced=True))
+    verdict = getattr(request, "bonafide", None)
+    route = verdict.route if isinstance(verdict, Admitted | Exempt | Unproven) else None
+    added = dpop_answer.challenge(refusal.reason, route)
+    return problems.refuse(refusal.reason, _record(request, refusal, enforced=True), added=added)
 
 
 def _record(request: HttpRequest, refusal: VerificationFailed, *, enforced: bool) -> str:

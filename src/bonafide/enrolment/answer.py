@@ -13,6 +13,7 @@ from bonafide.codec import base64url, json
 from bonafide.codec.jwk import parse_public
 from bonafide.enrolment.messages import NO_EVIDENCE
 from bonafide.keys import MAX_TOKEN_LIFETIME
+from bonafide.proof import dpop_nonce
 from bonafide.session import SID_OCTETS, Session, issue_session, session_key
 
 if TYPE_CHECKING:
@@ -60,10 +61,14 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChallengeIssued:
-    """The answer to `POST /challenge` (200, `no-store`): the challenge, and its life in seconds."""
+    """The answer to `POST /challenge` (200, `no-store`): the challenge, and its life in seconds.
+
+    `is_nonce` is for DPoP: the answer says it in `DPoP-Nonce` as well (ABCA section 6.3).
+    """
 
     attestation_challenge: str
     expires_in: int
+    is_nonce: bool = False
 
     def body(self) -> bytes:
         """Return the JSON body of PROTOCOL section 2."""
@@ -181,7 +186,15 @@ def issue_challenge(
     A renewal's lives until 10 minutes after the client attestation that it follows. Which one that is, is
     not known here, so it is the longest that there could be, whatever the service's own lifetime is:
     challenges are ordered by their expiry, and a lifetime made shorter must not put new ones before old ones.
+
+    One for `pop` is a nonce for DPoP proofs, under the key that the app's gates hold today; it is not single use.
     """
+    if purpose is Purpose.POP:
+        key = service.keys.ring(app.name, now).gate_key(app.audience, now)
+        nonce = dpop_nonce.issue(key.secret, key_id=key.kid, now=now, random=random)
+        return ChallengeIssued(
+            attestation_challenge=nonce, expires_in=int(dpop_nonce.LIFETIME.total_seconds()), is_nonce=True
+        )
     lifetime = (
         challenge.ENROLMENT_LIFETIME if purpose is Purpose.ENROL else MAX_TOKEN_LIFETIME + challenge.RENEWAL_GRACE
     )

@@ -28,9 +28,9 @@ TIER_TOO_LOW: Final = Reason(
 
 PROOF_KIND_TOO_WEAK: Final = Reason(
     code="route.proof_kind_too_weak",
-    meaning="The route demands a hardware proof and got a session proof.",
+    meaning="The route demands a stronger proof: a session proof where hardware is due, or DPoP where it takes none.",
     honest_cause="An SDK that was not told about the route.",
-    likely_attack="A session key read out of a running app (N4).",
+    likely_attack="A session key read out of a running app (N4), or a proof that leaves body and query open.",
     remedy="Mark the route `hardware` in the SDK as well.",
     spec="PROTOCOL section 6",
     action=Action.SIGN_AGAIN,

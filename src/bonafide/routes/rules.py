@@ -165,7 +165,6 @@ _PARSERS: Final[Mapping[str, tuple[str, Callable[[object], object]]]] = {
 }
 _KEYS_WITHOUT_PROOF: Final = frozenset(["match", "methods", "client", "because", "max_body", "upgrade"])
 _NOT_BUILT: Final[Mapping[str, tuple[object, ...] | None]] = {
-    "proof": ("dpop",),
     "client": ("server",),
     "ticket": None,
     "firebase-app-check": None,

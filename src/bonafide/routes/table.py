@@ -26,6 +26,7 @@ MAX_PROOF_AGE_S: Final = 300
 MAX_FRESH_S: Final = 3600
 """The longest that a route may take evidence for fresh: as long as a client attestation lives at most."""
 
+_WITHOUT_BODY: Final = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))
 _MATCH_CACHE_ENTRIES: Final = 4096
 _MATCH_CACHE_PATH_CHARACTERS: Final = 256
 _WILDCARDS: Final = re.compile(r"(?<=/)(\*\*\Z|\*(?=/|\Z))")
@@ -82,6 +83,8 @@ class Route:
             refuse(
                 self.match, "seal stands beside no legacy, no upgrade and no client but app: they get answers in clear"
             )
+        if self.seal and self.proof is ProofKind.DPOP:
+            refuse(self.match, 'seal stands beside no proof = "dpop": such a proof has no session to seal under')
         if self.client is Client.OPEN and not self.because.strip():
             refuse(self.match, 'an open route says why: because = "…"')
         if not self.single_use and self.methods != frozenset(["GET"]):
@@ -96,6 +99,11 @@ class Route:
             refuse(self.match, "legacy.max_share is above 0 and at most 1")
         if self.client is not Client.APP and self.legacy is not None:
             refuse(self.match, "legacy is for app routes")
+
+    @property
+    def leaves_bodies_open(self) -> bool:
+        """Whether requests that act by their bodies are admitted by a proof that covers none (DPoP)."""
+        return not self.proof.covers_body and not (self.methods is not None and self.methods <= _WITHOUT_BODY)
 
     def _refuse_stale_contradictions(self, fresh: int) -> None:
         if not 0 < fresh <= MAX_FRESH_S:

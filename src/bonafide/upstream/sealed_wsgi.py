@@ -1,12 +1,14 @@
 """A WSGI application whose answer is sealed (PEP 3333).
 
 The server's `start_response` is called when the first octets that go out are known, and the application's is ours: what
-it began with can change until then, and an application that fails until then is answered for by a sealed 500.
+it began with can change until then, and an application that fails until then is answered for by a sealed 500. All of
+that is before the server gets anything to iterate over: granian asks no later how the answer begins.
 """
 
 from __future__ import annotations
 
 from http import HTTPStatus
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from bonafide.errors import Misuse
@@ -45,41 +47,48 @@ class SealedWsgi:
         self._server = start_response
         self._write_out: Callable[[bytes], object] | None = None  # the server's, once it knows how the answer begins
         self._begun: SealedAnswer | None = None
-        self._failed: Exception | None = None
         self._chunks: Iterable[bytes] = ()
+        self._octets: Iterator[bytes] = iter(())
 
     def run(self, app: WSGIApplication, environ: WSGIEnvironment) -> None:
-        """Let the application begin. What it raises is answered for by the iteration."""
-        try:
-            self._chunks = app(environ, self._start)
-        except Exception as error:  # noqa: BLE001 - whatever an application raises
-            self._fail(error)
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield the answer.
+        """Run the application until the server was told how the answer begins.
 
         Raises what the application raises once something went out: the answer then has no last record.
         """
-        if self._failed is None:
-            try:
-                for chunk in self._chunks:
-                    for record in self._answer().write(chunk) if chunk else ():
-                        self._open()
-                        yield record
-                last = self._answer().finish()
-                self._open()
-            except Exception as error:  # noqa: BLE001 - likewise
-                self._fail(error)
-            else:
-                yield last
-                return
-        yield self._failure()
+        octets = self._seal(app, environ)
+        try:
+            self._octets = chain((next(octets),), octets)
+        except BaseException:
+            self.close()
+            raise
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Return the answer's octets. They raise as `run`."""
+        return self._octets
 
     def close(self) -> None:
         """Close the application's answer, as the server would."""
         close: Any = getattr(self._chunks, "close", None)
         if close is not None:
             close()
+
+    def _seal(self, app: WSGIApplication, environ: WSGIEnvironment) -> Iterator[bytes]:
+        try:
+            self._chunks = app(environ, self._start)
+            for chunk in self._chunks:
+                for record in self._answer().write(chunk) if chunk else ():
+                    self._open()
+                    yield record
+            last = self._answer().finish()
+            self._open()
+        except Exception as error:
+            if self._write_out is not None:
+                raise
+            log_failure(self._statement, error)
+            failure = SealedFailure(self._key)
+            self._server(_line(failure.status), failure.fields())
+            last = failure.body
+        yield last
 
     def _start(
         self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None, /
@@ -107,18 +116,6 @@ class SealedWsgi:
             answer = self._answer()
             self._write_out = self._server(_line(answer.status), answer.fields())
         return self._write_out
-
-    def _fail(self, error: Exception) -> None:
-        """Remember that the answer is a failure; raise `error` where another one is out already."""
-        if self._write_out is not None:
-            raise error
-        log_failure(self._statement, error)
-        self._failed = error
-
-    def _failure(self) -> bytes:
-        failure = SealedFailure(self._key)
-        self._server(_line(failure.status), failure.fields())
-        return failure.body
 
 
 def _code_of(status: str) -> int:
