@@ -10,7 +10,7 @@ import Testing
 #endif
 
 /// What an app gets of an API that seals, over a real connection.
-@Suite struct SealedFacadeTests {
+@Suite(.serialized) struct SealedFacadeTests {
     private static let preface = InnerFields.octets([]).count + 4
 
     @Test(arguments: [0, 1, 65519 - preface - 1, 65519 - preface, 65519 - preface + 1, 1_000_000])

@@ -10,7 +10,8 @@ import Testing
 #endif
 
 /// What a proxy can do that the phone trusts, over a real connection: each ends in a typed error, and leaves nothing.
-@Suite struct SealedOnTheWayTests {
+/// One after another, since files are looked for that one of them might leave.
+@Suite(.serialized) struct SealedOnTheWayTests {
     struct Attack: Sendable, CustomTestStringConvertible {
         let name: String
         let error: BonafideError
@@ -150,17 +151,16 @@ import Testing
 
     @Test(arguments: attacks) func noneLeavesAFile(_ attack: Attack) async throws {
         try await SealedScene.with(followsRedirects: true, { attack.reply($0) }) { scene in
-            let before = Self.temporaryFiles(scene)
+            let before = Self.temporaryFiles()
             await #expect(throws: attack.error) {
                 try await scene.bonafide.download(for: scene.request(), answer: .sealed)
             }
-            #expect(Self.temporaryFiles(scene) == before)
+            #expect(Self.temporaryFiles() == before)
         }
     }
 
-    /// Of other tests that run beside, there may be some: those are not counted that are younger than this scene and not
-    /// its own, which no test can tell. So a scene's files are looked for by what is in them.
-    private static func temporaryFiles(_ scene: SealedScene) -> Int {
+    /// How many files there are with what this suite's answers begin with: no other test writes such.
+    private static func temporaryFiles() -> Int {
         let directory = FileManager.default.temporaryDirectory
         let names = (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []
         let mark = Data(body.prefix(1000))

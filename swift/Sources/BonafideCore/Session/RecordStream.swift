@@ -81,7 +81,8 @@ extension RecordStream {
         private let recordOctets: Int
         private let crypto: any Crypto
         private var held: [UInt8] = []
-        private var records = 0
+        /// How many were opened.
+        var records = 0
 
         init(inputKey: [UInt8], header: Header, crypto: any Crypto) {
             keys = Keys(inputKey: inputKey, salt: header.salt, crypto: crypto)

@@ -179,7 +179,7 @@ private struct Opener {
         guard fields == nil else { return try body.append(content) }
         let length = content.prefix(SealedForm.lengthOctets).reduce(0) { $0 << 8 | Int($1) }
         let rest = content.dropFirst(SealedForm.lengthOctets)
-        guard length <= min(SealedForm.maxFieldsOctets, rest.count),
+        guard length <= rest.count,
             let fields = InnerFields.read(rest.prefix(length))
         else { throw SealRefused.fieldsMalformed }
         self.fields = fields

@@ -103,6 +103,17 @@ import Testing
         #expect(throws: SealRefused.truncated) { try read(message([1, 2, 3, 1], [4, 2, 0, 3]), key: key) }
     }
 
+    @Test(arguments: [0, 1]) func recordsAreCounted(over: Int) throws {
+        let octets = try Example.all[0].octets()
+        let header = try #require(try RecordStream.Header(beginningOf: octets))
+        var reader = RecordStream.Reader(
+            inputKey: try #require(Base64.urlDecoded(Example.all[0].key)), header: header, crypto: SoftwareCrypto())
+        reader.records = RecordStream.maxRecords - 1 + over
+        try reader.read(octets[header.octets.count...]) { _ in }
+        // The record is the first of its message, so at this place it does not verify either.
+        #expect(throws: over == 0 ? SealRefused.recordInvalid : .tooLarge) { try reader.finish() }
+    }
+
     @Test func everyRecordHasANonceOfItsOwn() {
         let keys = RecordStream.Keys(
             inputKey: [1], salt: [UInt8](repeating: 1, count: 16), crypto: SoftwareCrypto())

@@ -4,7 +4,7 @@ import Testing
 @testable import BonafideCore
 
 /// A sealed answer is opened whole and as the answer to its question, or not at all.
-@Suite struct SealedAnswerTests {
+@Suite(.serialized) struct SealedAnswerTests {
     private static let preface = SealedCase().preface
 
     /// Sizes of bodies at which a record begins or a last one grows.

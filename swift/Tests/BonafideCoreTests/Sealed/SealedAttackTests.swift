@@ -98,7 +98,7 @@ struct SealedAttack: Sendable, CustomTestStringConvertible {
     static let all = cuts + orders + flips + others
 }
 
-@Suite struct SealedAttackTests {
+@Suite(.serialized) struct SealedAttackTests {
     private static let answer = SealedCase(octets: 150_000)
     private static let sealed = answer.sealed
 
@@ -175,7 +175,7 @@ struct SealedAttack: Sendable, CustomTestStringConvertible {
 }
 
 /// The fields inside: one list of pairs, as a holder of the key could spoil it.
-@Suite struct InnerFieldsTests {
+@Suite(.serialized) struct InnerFieldsTests {
     private let answer = SealedCase()
 
     private func preface(_ json: String, length: Int? = nil) -> [UInt8] {

@@ -4,8 +4,8 @@ import Testing
 @testable import BonafideCore
 
 /// What Python seals, Swift seals to the same octets and opens; what Python's opener refuses, Swift's does by the same
-/// code.
-@Suite struct SealedVectorTests {
+/// code. One after another, as it is work for the processor: others wait for the time.
+@Suite(.serialized) struct SealedVectorTests {
     private let crypto = SoftwareCrypto()
 
     @Test(arguments: VectorFile.all("aes128gcm")) func everyMessageGetsItsVerdict(_ vector: VectorFile) throws {
