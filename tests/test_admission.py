@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from hashlib import sha256
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,17 +15,16 @@ from hypothesis import strategies as st
 from bonafide import admission
 from bonafide.admission import (
     Admitted,
-    AttestationMemory,
     Decision,
     Denied,
     Exempt,
     Gate,
     PendingAdmission,
     Unproven,
-    _KnownAttestation,
     admit,
     answer_key_of,
 )
+from bonafide.attestation_memory import AttestationMemory, KnownAttestation
 from bonafide.codec import jwk
 from bonafide.errors import ConfigurationError, VerificationFailed
 from bonafide.http import HttpRequest, Origin
@@ -98,6 +95,35 @@ def test_hardware_proof_is_admitted_on_session_and_hardware_routes() -> None:
 
 def test_session_proof_on_a_hardware_route_is_denied() -> None:
     denied(request(), route_reasons.PROOF_KIND_TOO_WEAK, gate({"match": "/api/**", "proof": "hardware"}))
+
+
+@pytest.mark.parametrize("age", [31, -6])
+def test_evidence_older_than_the_route_allows_is_denied_whatever_key_signs(age: int) -> None:
+    at = gate({"match": "/api/**", "fresh": 30})
+    stale = token(asserted_at=NOW - timedelta(seconds=age))
+    refused = denied(request(attestation=stale, signer=HARDWARE), route_reasons.NOT_FRESH, at)
+    assert refused.proven_instance == claims().instance
+    denied(request(attestation=stale), route_reasons.PROOF_KIND_TOO_WEAK, at)
+    young = token(asserted_at=NOW - timedelta(seconds=30 if age > 0 else -5))
+    assert admitted(request(attestation=young, signer=HARDWARE), at).judged_at == NOW.timestamp()
+
+
+def test_evidence_becomes_stale_though_its_attestation_is_remembered() -> None:
+    at = gate({"match": "/api/**", "fresh": 90})
+    for later, fits in ((0, True), (30, True), (31, False)):
+        now = NOW + timedelta(seconds=later)
+        asked = request(signer=HARDWARE, created=int(now.timestamp()))
+        if fits:
+            admitted(asked, at, now=now)
+        else:
+            denied(asked, route_reasons.NOT_FRESH, at, now=now)
+
+
+def test_session_proof_of_an_instance_without_a_session_is_denied_whatever_gate_keys_there_are() -> None:
+    at = gate(keys=HeldKeys(secrets={"": bytes(32), "20261101-a": bytes(range(32))}))
+    sessionless = token(sid="", gate_key="")
+    assert admitted(request(attestation=sessionless, signer=HARDWARE), at).proof is ProofKind.HARDWARE
+    denied(request(attestation=sessionless), proof_reasons.KEY_MISMATCH, at)
 
 
 def test_pending_admission_names_the_use_to_remember() -> None:
@@ -304,32 +330,6 @@ def test_attestations_that_expired_make_way_for_new_ones() -> None:
             sent = request(attestation=text, signer=session_signer(held), created=int(now.timestamp()))
             assert isinstance(admit(sent, gate=at, now=now), PendingAdmission)
     assert len(at.memory) <= 60
-
-
-def test_threads_that_keep_and_forget_at_once_raise_nothing_and_stay_near_the_bound() -> None:
-    """An exception here would be a request that is answered by nobody."""
-    memory, bound, threads = AttestationMemory(max_entries=16), 16, 4
-    raised: list[BaseException] = []
-
-    def keep(name: int) -> None:
-        try:
-            for number in range(20_000):
-                memory.keep(b"%d %d" % (name, number), _KnownAttestation(claims(), 0.0, ""), 1.0)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it must not be
-            raised.append(error)
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        workers = [Thread(target=keep, args=(name,)) for name in range(threads)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    finally:
-        sys.setswitchinterval(interval)
-    assert not raised
-    assert len(memory) <= bound + threads
 
 
 def test_memory_is_bounded_and_forgets_what_expired() -> None:
@@ -592,7 +592,7 @@ def _without_session(at: Gate) -> str:
     """Return the token of an instance without a session, which a gate remembers as verified."""
     held = claims(sid="", gate_key="")
     text = token()
-    known = _KnownAttestation(claims=held, expires=held.expires_at.timestamp(), jkt=JKT)
+    known = KnownAttestation(claims=held, expires=held.expires_at.timestamp(), jkt=JKT)
     at.memory.keep(sha256(text.encode()).digest(), known, NOW.timestamp())
     return text
 
