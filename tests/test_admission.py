@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ from bonafide.admission import (
     admit,
     answer_key_of,
 )
-from bonafide.attestation_memory import AttestationMemory, KnownAttestation
+from bonafide.attestation_memory import AttestationMemory
 from bonafide.codec import jwk
 from bonafide.errors import ConfigurationError, VerificationFailed
 from bonafide.http import HttpRequest, Origin
@@ -588,28 +587,23 @@ def test_head_is_refused_where_its_answer_would_be_sealed_and_nowhere_else() -> 
         assert admitted(request(method=method), _sealing()).answer_key is not None
 
 
-def _without_session(at: Gate) -> str:
-    """Return the token of an instance without a session, which a gate remembers as verified."""
-    held = claims(sid="", gate_key="")
-    text = token()
-    known = KnownAttestation(claims=held, expires=held.expires_at.timestamp(), jkt=JKT)
-    at.memory.keep(sha256(text.encode()).digest(), known, NOW.timestamp())
-    return text
+def _without_session() -> str:
+    return token(sid="", gate_key="")
 
 
 def test_instance_without_a_session_is_refused_where_answers_are_sealed_and_by_its_own_name() -> None:
     at = _sealing()
-    asked = request(signer=HARDWARE, attestation=_without_session(at))
+    asked = request(signer=HARDWARE, attestation=_without_session())
     refusal = denied(asked, route_reasons.SESSION_REQUIRED, at)
     assert refusal.proven_instance == claims().instance
     clear = gate()
-    asked = request(signer=HARDWARE, attestation=_without_session(clear))
+    asked = request(signer=HARDWARE, attestation=_without_session())
     assert admitted(asked, clear).answer_key is None
 
 
 def test_session_is_asked_for_after_the_proof_held() -> None:
     at = _sealing()
-    asked = request(signer=HARDWARE, attestation=_without_session(at))
+    asked = request(signer=HARDWARE, attestation=_without_session())
     denied(asked._replace(target="/api/other"), proof_reasons.SIGNATURE_INVALID, at)
 
 

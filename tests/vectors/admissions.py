@@ -487,6 +487,10 @@ def _routes() -> Iterator[Vector]:
     seal = [_rule(seal=True)]
     yield vector("route/good_seal", "The answer is sealed", rules=seal)
     yield vector("route/good_seal_hardware", "The answer to a hardware proof is sealed", rules=seal, signer=HARDWARE)
+    yield vector(
+        "route/seal_no_session", "No session to seal under", "route.session_required",
+        rules=seal, signer=HARDWARE, held=claims(sid="", gate_key=""),
+    )  # fmt: skip
     yield vector("route/seal_head", "HEAD has no body to seal", "route.head_not_sealed", rules=seal, method="HEAD")
 
 

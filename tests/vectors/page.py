@@ -45,7 +45,6 @@ SHOWN_ELSEWHERE: Final = {
     "request.body_malformed": "tests/enrolment/test_messages.py",
     "request.rate_exceeded": "tests/django/test_views.py",
     "route.legacy_share_exceeded": "tests/django/test_rollout.py",
-    "route.session_required": "tests/test_admission.py",
     "challenge.purpose_unknown": "tests/enrolment/test_messages.py",
     "challenge.spent": "tests/enrolment/test_new_instance.py",
     "challenge.overtaken": "tests/enrolment/test_renewal.py",
