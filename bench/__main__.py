@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("admission", "evidence", "lmdb_replay", "renewal", "middleware")
+NAMES = ("admission", "sealing", "evidence", "lmdb_replay", "renewal", "middleware")
 
 
 def main(names: list[str]) -> int:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bonafide.admission import AttestationMemory, Gate
+from bonafide.admission import Gate
+from bonafide.attestation_memory import AttestationMemory
 from bonafide.client_attestation import ClientAttestation, issue
 from bonafide.codec import base64url, jwk
 from bonafide.http import HttpRequest, Origin
@@ -85,6 +86,7 @@ def claims(**changes: Any) -> ClientAttestation:
             platform=Platform.IOS,
             environment=EvidenceEnvironment.PRODUCTION,
             tier=Tier.AFFIRMING,
+            asserted_at=NOW - timedelta(minutes=1),
             app_version="2.3.1",
             os_version="18.1",
             warnings=(),

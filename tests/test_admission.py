@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import replace
-from datetime import date, timedelta
-from threading import Thread
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -13,24 +12,25 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bonafide import admission
 from bonafide.admission import (
     Admitted,
-    AttestationMemory,
     Decision,
     Denied,
     Exempt,
     Gate,
     PendingAdmission,
     Unproven,
-    _KnownAttestation,
     admit,
+    answer_key_of,
 )
+from bonafide.attestation_memory import AttestationMemory, KnownAttestation
 from bonafide.codec import jwk
-from bonafide.errors import ConfigurationError
+from bonafide.errors import ConfigurationError, VerificationFailed
 from bonafide.http import HttpRequest, Origin
 from bonafide.ports import FirstUse
 from bonafide.proof.content_digest import NO_BODY
-from bonafide.proof.http_signature import FIELDS_READ, HardwareSigner
+from bonafide.proof.http_signature import FIELDS_READ, HardwareSigner, parse_proof
 from bonafide.reasons import Reason, configuration
 from bonafide.reasons import client_attestation as attestation_reasons
 from bonafide.reasons import proof as proof_reasons
@@ -38,21 +38,25 @@ from bonafide.reasons import request as request_reasons
 from bonafide.reasons import route as route_reasons
 from bonafide.reasons import store as store_reasons
 from bonafide.routes import parse_rules
+from bonafide.sealing import AnswerKey
 from bonafide.terms import EvidenceEnvironment, Platform, ProofKind, Tier
 from tests.gate_world import (
     HARDWARE,
     JKT,
     NOW,
+    SID,
     Banned,
     HeldKeys,
     claims,
     gate,
     published,
     request,
+    session_key_of,
     session_signer,
     token,
     with_headers,
 )
+from tests.vectors.sealed import expected_answer_key
 
 
 def denied(asked: HttpRequest, reason: Reason, at: Gate | None = None, **how: Any) -> Denied:
@@ -91,6 +95,35 @@ def test_hardware_proof_is_admitted_on_session_and_hardware_routes() -> None:
 
 def test_session_proof_on_a_hardware_route_is_denied() -> None:
     denied(request(), route_reasons.PROOF_KIND_TOO_WEAK, gate({"match": "/api/**", "proof": "hardware"}))
+
+
+@pytest.mark.parametrize("age", [31, -6])
+def test_evidence_older_than_the_route_allows_is_denied_whatever_key_signs(age: int) -> None:
+    at = gate({"match": "/api/**", "fresh": 30})
+    stale = token(asserted_at=NOW - timedelta(seconds=age))
+    refused = denied(request(attestation=stale, signer=HARDWARE), route_reasons.NOT_FRESH, at)
+    assert refused.proven_instance == claims().instance
+    denied(request(attestation=stale), route_reasons.PROOF_KIND_TOO_WEAK, at)
+    young = token(asserted_at=NOW - timedelta(seconds=30 if age > 0 else -5))
+    assert admitted(request(attestation=young, signer=HARDWARE), at).judged_at == NOW.timestamp()
+
+
+def test_evidence_becomes_stale_though_its_attestation_is_remembered() -> None:
+    at = gate({"match": "/api/**", "fresh": 90})
+    for later, fits in ((0, True), (30, True), (31, False)):
+        now = NOW + timedelta(seconds=later)
+        asked = request(signer=HARDWARE, created=int(now.timestamp()))
+        if fits:
+            admitted(asked, at, now=now)
+        else:
+            denied(asked, route_reasons.NOT_FRESH, at, now=now)
+
+
+def test_session_proof_of_an_instance_without_a_session_is_denied_whatever_gate_keys_there_are() -> None:
+    at = gate(keys=HeldKeys(secrets={"": bytes(32), "20261101-a": bytes(range(32))}))
+    sessionless = token(sid="", gate_key="")
+    assert admitted(request(attestation=sessionless, signer=HARDWARE), at).proof is ProofKind.HARDWARE
+    denied(request(attestation=sessionless), proof_reasons.KEY_MISMATCH, at)
 
 
 def test_pending_admission_names_the_use_to_remember() -> None:
@@ -299,32 +332,6 @@ def test_attestations_that_expired_make_way_for_new_ones() -> None:
     assert len(at.memory) <= 60
 
 
-def test_threads_that_keep_and_forget_at_once_raise_nothing_and_stay_near_the_bound() -> None:
-    """An exception here would be a request that is answered by nobody."""
-    memory, bound, threads = AttestationMemory(max_entries=16), 16, 4
-    raised: list[BaseException] = []
-
-    def keep(name: int) -> None:
-        try:
-            for number in range(20_000):
-                memory.keep(b"%d %d" % (name, number), _KnownAttestation(claims(), 0.0, ""), 1.0)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it must not be
-            raised.append(error)
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        workers = [Thread(target=keep, args=(name,)) for name in range(threads)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    finally:
-        sys.setswitchinterval(interval)
-    assert not raised
-    assert len(memory) <= bound + threads
-
-
 def test_memory_is_bounded_and_forgets_what_expired() -> None:
     at = gate(memory=AttestationMemory(max_entries=2))
     held = claims()
@@ -522,3 +529,123 @@ def test_judging_looks_at_no_header_field_that_adapters_are_not_told_of(signer: 
     denied(original._replace(headers=refused), request_reasons.UPGRADE)
     assert {"signature", "cookie", "authorization"} <= recording.asked
     assert recording.asked | refused.asked <= FIELDS_READ
+
+
+def _sealing(**rule: object) -> Gate:
+    return gate({"match": "/api/**", "seal": True, **rule})
+
+
+@pytest.mark.parametrize("signer", [None, HARDWARE])
+def test_answer_key_is_that_of_the_question_whichever_key_signed_it(signer: HardwareSigner | None) -> None:
+    asked = request(signer=signer)
+    decision = admitted(asked, _sealing())
+    base = parse_proof(asked, path="/api/config", query="?", attestation=asked.headers["oauth-client-attestation"]).base
+    expected = expected_answer_key(session_key_of(claims()), base.decode())
+    assert decision.answer_key == AnswerKey(sid=SID, key=expected)
+    other = admitted(request(signer=signer, nonce="b3RoZXJvdGhlcm90aGVyb3"), _sealing())
+    assert other.answer_key is not None
+    assert other.answer_key.key != expected
+
+
+def test_each_of_many_requests_has_an_answer_key_of_its_own_and_one_derivation_serves_them() -> None:
+    at, keys = _sealing(), CountingKeys()
+    at = replace(at, keys=keys)
+    sealed = {admitted(request(nonce=f"{number:022d}"), at).answer_key for number in range(5)}
+    assert len(sealed) == 5
+    assert keys.asked == 2  # once for the key that verifies, once for the key that seals
+
+
+@pytest.mark.parametrize("rule", [{}, {"seal": False}])
+def test_a_route_in_clear_derives_no_key(rule: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "answer_key", _never)
+    monkeypatch.setattr(admission, "seal_response_key", _never)
+    at = gate({"match": "/api/**", **rule})
+    assert admitted(request(), at).answer_key is None
+    (known,) = at.memory._known.values()
+    assert known.seal_response_key is None
+
+
+def _never(*_: object, **__: object) -> None:
+    pytest.fail("a key was derived")
+
+
+@dataclass
+class CountingKeys(HeldKeys):
+    """Counts how often a gate key is asked for."""
+
+    asked: int = 0
+
+    def secret(self, kid: str, now: datetime) -> bytes | None:
+        """Return the gate key."""
+        self.asked += 1
+        return super().secret(kid, now)
+
+
+def test_head_is_refused_where_its_answer_would_be_sealed_and_nowhere_else() -> None:
+    denied(request(method="HEAD"), route_reasons.HEAD_NOT_SEALED, _sealing())
+    assert admitted(request(method="HEAD"), gate()).answer_key is None
+    for method in ("GET", "POST", "OPTIONS"):
+        assert admitted(request(method=method), _sealing()).answer_key is not None
+
+
+def _without_session(at: Gate) -> str:
+    """Return the token of an instance without a session, which a gate remembers as verified."""
+    held = claims(sid="", gate_key="")
+    text = token()
+    known = KnownAttestation(claims=held, expires=held.expires_at.timestamp(), jkt=JKT)
+    at.memory.keep(sha256(text.encode()).digest(), known, NOW.timestamp())
+    return text
+
+
+def test_instance_without_a_session_is_refused_where_answers_are_sealed_and_by_its_own_name() -> None:
+    at = _sealing()
+    asked = request(signer=HARDWARE, attestation=_without_session(at))
+    refusal = denied(asked, route_reasons.SESSION_REQUIRED, at)
+    assert refusal.proven_instance == claims().instance
+    clear = gate()
+    asked = request(signer=HARDWARE, attestation=_without_session(clear))
+    assert admitted(asked, clear).answer_key is None
+
+
+def test_instance_without_a_session_makes_no_session_proof() -> None:
+    at = gate()
+    denied(request(attestation=_without_session(at)), proof_reasons.SESSION_KEY_UNKNOWN, at)
+
+
+def test_session_is_asked_for_after_the_proof_held() -> None:
+    at = _sealing()
+    asked = request(signer=HARDWARE, attestation=_without_session(at))
+    denied(asked._replace(target="/api/other"), proof_reasons.SIGNATURE_INVALID, at)
+
+
+def test_gate_key_that_has_gone_seals_no_answer() -> None:
+    at = replace(_sealing(), keys=HeldKeys(secrets={}))
+    denied(request(signer=HARDWARE), proof_reasons.SESSION_KEY_UNKNOWN, at)
+
+
+@pytest.mark.parametrize("signer", [None, HARDWARE])
+def test_answer_key_made_afterwards_is_the_one_the_route_would_have_brought(signer: HardwareSigner | None) -> None:
+    asked = request(signer=signer)
+    in_clear = admitted(asked)
+    made = answer_key_of(asked, in_clear, keys=HeldKeys(), now=NOW)
+    assert made == admitted(asked, _sealing()).answer_key
+    with pytest.raises(VerificationFailed) as refusal:
+        answer_key_of(asked, in_clear, keys=HeldKeys(secrets={}), now=NOW)
+    assert refusal.value.reason is proof_reasons.SESSION_KEY_UNKNOWN
+    bare = in_clear._replace(attestation=claims(sid="", gate_key=""))
+    with pytest.raises(VerificationFailed) as refusal:
+        answer_key_of(asked, bare, keys=HeldKeys(), now=NOW)
+    assert refusal.value.reason is route_reasons.SESSION_REQUIRED
+
+
+def test_answer_key_and_what_it_derives_from_are_never_shown() -> None:
+    at = _sealing()
+    decision = admitted(request(), at)
+    assert decision.answer_key is not None
+    (known,) = at.memory._known.values()
+    assert known.seal_response_key is not None
+    assert known.mac_key is not None
+    shown = repr((decision, known))
+    for secret in (decision.answer_key.key, known.seal_response_key, known.mac_key):
+        assert repr(secret) not in shown
+        assert secret.hex() not in shown

@@ -72,6 +72,7 @@ def test_wire_form_is_the_one_that_the_protocol_prints() -> None:
             "plat": "ios",
             "env": "production",
             "tier": "affirming",
+            "ast": int(NOW.timestamp()) - 60,
             "ver": "2.3.1",
             "os": "18.1",
             "warn": [],

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bonafide.admission import Admitted, AttestationMemory, Gate, PendingAdmission, admit
+from bonafide.admission import Admitted, Gate, PendingAdmission, admit
+from bonafide.attestation_memory import AttestationMemory
 from bonafide.challenge import Purpose
 from bonafide.codec import base64url
 from bonafide.http import HttpRequest

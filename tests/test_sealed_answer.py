@@ -60,6 +60,7 @@ def test_other_statuses_stay(status: int) -> None:
         (200, ("X-Thing", "a\nb")),
         (200, ("X-Thing", "a\x00b")),
         (200, ("X Thing", "y")),
+        (200, ("X-Thing", "y" * 16_370)),
     ],
 )
 def test_answer_that_cannot_be_sealed_is_a_mistake(status: int, field: tuple[str, str]) -> None:
@@ -75,7 +76,8 @@ def test_identity_is_no_coding() -> None:
 
 def test_what_was_prepared_can_be_sealed() -> None:
     key = answer_key(bytes(32), sid=bytes(16), base=b"base")
-    for prepared in (prepare(200, [("X-Thing", "a\tb\xe9"), ("Empty", "")]), UNFIT):
+    largest = [("X-Thing", "\xe9" * 16_360)]
+    for prepared in (prepare(200, [("X-Thing", "a\tb\xe9"), ("Empty", "")]), prepare(200, largest), UNFIT):
         assert Sealer(key, status=prepared.status, fields=prepared.fields, salt=bytes(16)).head()
 
 

@@ -449,3 +449,18 @@ def test_any_claims_of_a_pinned_key_are_this_session_or_refused(change: dict[str
             raise
     else:
         assert sessions._claims(session) == claims
+
+
+def test_every_wycheproof_key_is_the_one_we_derive(shared: Path) -> None:
+    """As many octets as the case has of our 32: HKDF gives a shorter key as the begin of a longer one."""
+    groups = json.loads((shared / "vectors/wycheproof/hkdf_sha256.json").read_text())["testGroups"]
+    judged = 0
+    for case in (case for group in groups for case in group["tests"]):
+        octets = {name: bytes.fromhex(case[name]) for name in ("ikm", "salt", "info", "okm")}
+        if case["result"] != "valid":
+            continue  # more octets than HKDF has: we ask for 32
+        derived = sessions._hkdf(octets["ikm"], salt=octets["salt"], info=octets["info"])
+        wanted = octets["okm"][:32]
+        assert derived[: len(wanted)] == wanted, case["tcId"]
+        judged += 1
+    assert judged == 83

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from tests.gate_world import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from bonafide.http import HttpRequest
     from bonafide.reasons import Reason
@@ -247,6 +249,23 @@ def test_how_a_sender_is_spelt_can_be_kept_and_changes_nothing() -> None:
         token = issuer.issue(SAID._replace(sender=sender), spelt=statement.spell(sender))
         assert token == statement.issue(SAID._replace(sender=sender), key=KEY)
         assert statement.verify(token, keys=[KEY], request=REQUEST, now=NOW).sender == sender
+
+
+def test_every_wycheproof_mac_is_the_one_a_gate_writes(shared: Path) -> None:
+    """Of tags cut to 16 octets the beginning is compared; keys of other sizes are refused."""
+    groups = json_module.loads((shared / "vectors/wycheproof/hmac_sha256.json").read_text())["testGroups"]
+    compared = 0
+    for case in (case for group in groups for case in group["tests"]):
+        key, tag = bytes.fromhex(case["key"]), bytes.fromhex(case["tag"])
+        if len(key) != len(KEY):
+            with pytest.raises(Misuse):
+                statement.Issuer(key)
+            continue
+        mac = statement.Issuer(key)._mac.copy()
+        mac.update(bytes.fromhex(case["msg"]))
+        assert (mac.finalize()[: len(tag)] == tag) == (case["result"] == "valid"), case["tcId"]
+        compared += 1
+    assert compared == 162
 
 
 # The key of the answer -----------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from bonafide import cli
 from bonafide.cli import managed
 from tools.reference import GENERATED, ROOT, write
 from tools.reference_checks import checks_page
+from tools.reference_signals import signals_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,6 +57,9 @@ VIEWS: Final = (
     "bonafide.django.binding",
     "bonafide.django.login_sessions",
     "bonafide.django.contrib.simplejwt",
+    "bonafide.django.contrib.authtoken",
+    "bonafide.django.contrib.knox",
+    "bonafide.django.credential_endings",
 )
 VIEWS_INTRODUCTION: Final = """
 The middleware leaves its verdict on the request: [`request.bonafide`](http.md#what-a-view-sees). What follows demands
@@ -347,6 +351,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     Path("docs/reference/settings.md"): settings_page,
     Path("docs/reference/cli.md"): cli_page,
     Path("docs/reference/checks.md"): checks_page,
+    Path("docs/reference/signals.md"): signals_page,
     Path("docs/reference/testing.md"): testing_page,
     Path("docs/reference/views.md"): views_page,
     README: readme,

@@ -50,6 +50,7 @@ TARGETS: Final = (
     "opening",
     "provision",
     "routes",
+    "sealing",
     "server_interfaces",
     "session",
     "statement",

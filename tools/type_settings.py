@@ -15,6 +15,8 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.messages",
     "django.contrib.sessions",
+    "rest_framework.authtoken",
+    "knox",
     "bonafide.django",
     "shop",  # the example's own app
 ]

@@ -128,6 +128,7 @@ def make_phone(at: Issuing, now: datetime, *, lives: timedelta = timedelta(minut
         platform=Platform.IOS,
         environment=EvidenceEnvironment.PRODUCTION,
         tier=Tier.AFFIRMING,
+        asserted_at=issued,
         app_version="2.3.1",
         os_version="18.1",
         warnings=(),

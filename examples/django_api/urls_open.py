@@ -1,4 +1,4 @@
-"""The shop's URLs: seven endpoints of the API, and the console."""
+"""The shop's URLs: eight endpoints of the API, and the console."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ urlpatterns = [
     path("api/config", views.config),
     path("api/login", views.login),
     path("api/me", views.me),
+    path("api/me/address", views.address),
     path("api/users/<int:user_id>", views.user),
     path("api/orders", views.orders),
     path("api/wallet", views.wallet),

@@ -19,16 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from bonafide.admission import (
-        Admitted,
-        AttestationMemory,
-        Denied,
-        Exempt,
-        Gate,
-        PendingAdmission,
-        Unproven,
-        admit,
-    )
+    from bonafide.admission import Admitted, Denied, Exempt, Gate, PendingAdmission, Unproven, admit
     from bonafide.appraisal import App, Identity, IdentityPolicy
     from bonafide.client_attestation import ClientAttestation
     from bonafide.enrolment import Enrolled, Service, enrol, enrol_async, renew, renew_async

@@ -17,12 +17,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from bonafide import client_attestation
+from bonafide.attestation_memory import AttestationMemory, KnownAttestation
 from bonafide.client_attestation import VerificationKeys
 from bonafide.codec import base64url
 from bonafide.codec.jwk import parse_public, thumbprint
 from bonafide.codec.version import at_least
 from bonafide.errors import ConfigurationError, MalformedEvidence, VerificationFailed
 from bonafide.ports import FirstUse
+from bonafide.proof import dpop
 from bonafide.proof.http_signature import (
     CLIENT_ATTESTATION,
     ProvenRequest,
@@ -50,17 +52,12 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric import ec
 
+    from bonafide.attestation_memory import AttestationMemory
     from bonafide.client_attestation import ClientAttestation
     from bonafide.http import HttpRequest
     from bonafide.reasons import Reason
     from bonafide.routes import Route, RouteTable
     from bonafide.terms import EvidenceEnvironment
-
-MAX_KNOWN_ATTESTATIONS: Final = 65_536
-"""How many verified client attestations one process remembers (3 KiB each, 5 with a hardware key)."""
-
-
-_FORGOTTEN_FOR_EACH: Final = 2
 
 
 class Keys(VerificationKeys, Protocol):
@@ -77,63 +74,6 @@ class Revocations(Protocol):
     def is_revoked(self, instance: str, jkt: str) -> bool:
         """Tell whether this instance or this key is banned."""
         ...
-
-
-@dataclass(slots=True)
-class _KnownAttestation:
-    """A client attestation whose signature and claims held, with what follows from them."""
-
-    claims: ClientAttestation
-    expires: float
-    jkt: str
-    key: ec.EllipticCurvePublicKey | None = None
-    mac_key: bytes | None = None
-    seal_response_key: bytes | None = None
-
-
-class AttestationMemory:
-    """Verified client attestations by the digest of their text, until they expire. Bounded; oldest out.
-
-    They expire about in the order in which they came, so that those which did are found at the front.
-    """
-
-    def __init__(self, max_entries: int = MAX_KNOWN_ATTESTATIONS) -> None:
-        """Remember at most `max_entries`; only what our own service issued can take a place."""
-        self._max_entries = max_entries
-        self._known: dict[bytes, _KnownAttestation] = {}
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def find(self, digest: bytes) -> _KnownAttestation | None:
-        """Return what was verified under this digest, be it expired or not."""
-        return self._known.get(digest)
-
-    def keep(self, digest: bytes, known: _KnownAttestation, moment: float) -> None:
-        """Remember a verified attestation, in place of the one remembered longest if there is no room.
-
-        `moment` is now, in seconds since the epoch: two that have expired by then make way for this one.
-        """
-        for _ in range(_FORGOTTEN_FOR_EACH):
-            oldest = self._oldest()
-            first = self._known.get(oldest)
-            if first is None or moment < first.expires:
-                break
-            self._known.pop(oldest, None)
-        while len(self._known) >= self._max_entries and (oldest := self._oldest()):
-            self._known.pop(oldest, None)
-        self._known[digest] = known
-
-    def _oldest(self) -> bytes:
-        """Return the first key; b"" where there is none, or another thread has just changed what there is."""
-        try:
-            return next(iter(self._known), b"")
-        except RuntimeError:  # that thread, or the next one that keeps something, forgets for this one as well
-            return b""
-
-    def forget(self, digest: bytes) -> None:
-        """Drop an attestation that has expired."""
-        self._known.pop(digest, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,16 +103,19 @@ class Gate:
 class Admitted(NamedTuple):
     """A request that the named instance signed, here, now, once, on a route that takes it.
 
-    `digest` is the covered Content-Digest header value. `answer_key` seals the answer, where the route says
-    `seal`; else it is None. Not proven: that the body has this digest
-    (whoever reads the body compares), that the user is who they say, that nothing instruments the app (N1).
+    `digest` is the covered Content-Digest header value, or None where the proof covers no body (`dpop`): then query,
+    cookies and all other header fields but the access token are unproven as well. `answer_key` seals the answer, where
+    the route says `seal`; else it is None. Not proven: that the body has this digest (whoever reads the body compares),
+    that the user is who they say, that nothing instruments the app (N1).
     """
 
     attestation: ClientAttestation
     jkt: str
     route: Route
     proof: ProofKind
-    digest: str
+    digest: str | None
+    judged_at: float
+    """When it was judged, in seconds since the epoch: a view may be reached much later."""
     answer_key: AnswerKey | None = None
 
 
@@ -235,6 +178,8 @@ AFTER_PROOF: Final = frozenset(
         route_reasons.PLATFORM_REFUSED,
         route_reasons.APP_VERSION_TOO_OLD,
         route_reasons.OS_VERSION_TOO_OLD,
+        route_reasons.SESSION_REQUIRED,
+        route_reasons.NOT_FRESH,
         proof_reasons.REPLAYED,
         proof_reasons.FENCED,
         proof_reasons.DIGEST_MISMATCH,
@@ -284,13 +229,17 @@ def admit(request: HttpRequest, *, gate: Gate, now: datetime) -> Decision:
         known = _recognise(token, gate, now, moment)
         if gate.revocations.is_revoked(known.claims.instance, known.jkt):
             raise VerificationFailed(attestation_reasons.REVOKED)
-        proof = parse_proof(request, path=path, query=query, attestation=token)
-        proven = _verify(proof, known, gate, route, now, moment)
-        _require(route, known.claims)
-        sealed = _answer_key(proof.base, known, gate.keys, now) if route.seal else None
+        proof = None
+        if dpop.is_judged(request.headers, route.proof):
+            proven = _verify_dpop(request, path, known, gate, route, now)
+        else:
+            proof = parse_proof(request, path=path, query=query, attestation=token)
+            proven = _verify(proof, known, gate, route, now, moment)
+        _require(route, known.claims, moment)
+        sealed = _answer_key(proof, known, gate.keys, now) if route.seal else None
     except (MalformedEvidence, VerificationFailed) as refusal:
         return Denied(refusal.reason, refusal.detail, route, None if known is None else known.claims)
-    admitted = Admitted(known.claims, known.jkt, route, proven.kind, proven.digest, sealed)
+    admitted = Admitted(known.claims, known.jkt, route, proven.kind, proven.digest, moment, sealed)
     return PendingAdmission(proven.replay_key, proven.created, admitted) if route.single_use else admitted
 
 
@@ -303,7 +252,7 @@ def _without_attestation(request: HttpRequest, route: Route, now: datetime) -> U
     return Unproven(route)
 
 
-def _recognise(token: str, gate: Gate, now: datetime, moment: float) -> _KnownAttestation:
+def _recognise(token: str, gate: Gate, now: datetime, moment: float) -> KnownAttestation:
     """Verify a client attestation, or find it among those verified before; expiry is looked at either way."""
     if not token.isascii():
         raise MalformedEvidence(attestation_reasons.MALFORMED)
@@ -318,7 +267,7 @@ def _recognise(token: str, gate: Gate, now: datetime, moment: float) -> _KnownAt
         raise VerificationFailed(attestation_reasons.APP_REFUSED, claims.app)
     if claims.environment not in gate.environments:
         raise VerificationFailed(attestation_reasons.ENVIRONMENT_REFUSED, claims.environment)
-    known = _KnownAttestation(
+    known = KnownAttestation(
         claims=claims,
         expires=claims.expires_at.timestamp(),
         jkt=thumbprint(claims.sign_jwk),
@@ -327,15 +276,37 @@ def _recognise(token: str, gate: Gate, now: datetime, moment: float) -> _KnownAt
     return known
 
 
+def _verify_dpop(
+    request: HttpRequest, path: str, known: KnownAttestation, gate: Gate, route: Route, now: datetime
+) -> ProvenRequest:
+    if ProofKind.DPOP not in route.proof.satisfied_by:
+        raise VerificationFailed(route_reasons.PROOF_KIND_TOO_WEAK, "a DPoP proof")
+    return dpop.verify_proof(
+        request,
+        path=path,
+        key=_hardware_key(known),
+        jkt=known.jkt,
+        find_gate_key=lambda key_id: gate.keys.secret(key_id, now),
+        now=now,
+        max_age=route.max_age,
+    )
+
+
+def _hardware_key(known: KnownAttestation) -> ec.EllipticCurvePublicKey:
+    if known.key is None:  # two of its five KiB, and most attestations only ever come with session proofs
+        known.key = parse_public(known.claims.sign_jwk)
+    return known.key
+
+
 def _verify(
-    proof: RequestProof, known: _KnownAttestation, gate: Gate, route: Route, now: datetime, moment: float
+    proof: RequestProof, known: KnownAttestation, gate: Gate, route: Route, now: datetime, moment: float
 ) -> ProvenRequest:
     if proof.kind is ProofKind.HARDWARE:
-        if known.key is None:  # two of its five KiB, and most attestations only ever come with session proofs
-            known.key = parse_public(known.claims.sign_jwk)
-        return verify_hardware(proof, key=known.key, jkt=known.jkt, now=moment, max_age=route.max_age)
-    if route.proof is ProofKind.HARDWARE:
+        return verify_hardware(proof, key=_hardware_key(known), jkt=known.jkt, now=moment, max_age=route.max_age)
+    if proof.kind not in route.proof.satisfied_by:
         raise VerificationFailed(route_reasons.PROOF_KIND_TOO_WEAK)
+    if not known.claims.sid:  # no gate key is looked for: whoever has no session has none to prove with
+        raise VerificationFailed(proof_reasons.KEY_MISMATCH, "the instance has no session")
     if known.mac_key is None:
         known.mac_key = _mac_key(known, gate.keys, now)
     return verify_session(proof, mac_key=known.mac_key, sid=known.claims.sid, now=moment, max_age=route.max_age)
@@ -344,28 +315,31 @@ def _verify(
 def answer_key_of(request: HttpRequest, admitted: Admitted, *, keys: Keys, now: datetime) -> AnswerKey:
     """Return the key that seals the answer to a request that was admitted on a route without `seal`.
 
-    For a view that wants more than its route says. Raises `VerificationFailed` (`route.session_required`,
-    `proof.session_key_unknown`, and what `parse_proof` raises for a request that is not the one admitted).
+    For a view that wants more than its route says. Verifies nothing again: of another request than the one admitted
+    it makes a key that opens nothing. Raises `VerificationFailed` (`route.session_required`,
+    `proof.session_key_unknown`), and what `parse_proof` raises.
     """
     path, query = parse_request_line(request)
     proof = parse_proof(request, path=path, query=query, attestation=request.headers.get(CLIENT_ATTESTATION))
-    known = _KnownAttestation(claims=admitted.attestation, expires=0, jkt=admitted.jkt)
-    return _answer_key(proof.base, known, keys, now)
+    known = KnownAttestation(claims=admitted.attestation, expires=0, jkt=admitted.jkt)
+    return _answer_key(proof, known, keys, now)
 
 
-def _mac_key(known: _KnownAttestation, keys: Keys, now: datetime) -> bytes:
+def _mac_key(known: KnownAttestation, keys: Keys, now: datetime) -> bytes:
     return mac_key(_session_key(known, keys, now))
 
 
-def _answer_key(base: bytes, known: _KnownAttestation, keys: Keys, now: datetime) -> AnswerKey:
+def _answer_key(proof: RequestProof | None, known: KnownAttestation, keys: Keys, now: datetime) -> AnswerKey:
+    if proof is None:  # by DPoP, which no table lets stand beside `seal`
+        raise VerificationFailed(route_reasons.PROOF_KIND_TOO_WEAK)
     if not known.claims.sid:
         raise VerificationFailed(route_reasons.SESSION_REQUIRED)
     if known.seal_response_key is None:
         known.seal_response_key = seal_response_key(_session_key(known, keys, now))
-    return answer_key(known.seal_response_key, sid=base64url.decode(known.claims.sid), base=base)
+    return answer_key(known.seal_response_key, sid=base64url.decode(known.claims.sid), base=proof.base)
 
 
-def _session_key(known: _KnownAttestation, keys: Keys, now: datetime) -> bytes:
+def _session_key(known: KnownAttestation, keys: Keys, now: datetime) -> bytes:
     claims = known.claims
     secret = keys.secret(claims.gate_key, now)
     if secret is None:
@@ -374,7 +348,7 @@ def _session_key(known: _KnownAttestation, keys: Keys, now: datetime) -> bytes:
     return session_key(secret, sid=base64url.decode(claims.sid), app=claims.app, jkt=known.jkt, expires=expires)
 
 
-def _require(route: Route, claims: ClientAttestation) -> None:
+def _require(route: Route, claims: ClientAttestation, moment: float) -> None:
     """Compare what was proven with what the route demands; each refusal differs in what the app can do."""
     if claims.tier.rank < route.tier.rank:
         raise VerificationFailed(route_reasons.TIER_TOO_LOW, f"{claims.tier} < {route.tier}")
@@ -384,3 +358,5 @@ def _require(route: Route, claims: ClientAttestation) -> None:
         raise VerificationFailed(route_reasons.APP_VERSION_TOO_OLD, claims.app_version)
     if not at_least(claims.os_version, route.min_os):
         raise VerificationFailed(route_reasons.OS_VERSION_TOO_OLD, claims.os_version)
+    if route.fresh is not None:
+        client_attestation.verify_fresh(claims, within=route.fresh, moment=moment)

@@ -46,10 +46,11 @@ _TICK: Final = timedelta(microseconds=1)
 
 @unique
 class Purpose(StrEnum):
-    """What a challenge may be used for. `pop`, for DPoP, is reserved: gates hold another key for it."""
+    """What a challenge may be used for. `pop` is for DPoP alone, and not made here: see `proof.dpop_nonce`."""
 
     ENROL = "enrol"
     RENEW = "renew"
+    POP = "pop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

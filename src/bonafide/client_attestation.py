@@ -17,6 +17,7 @@ from bonafide.codec.jose import parse_jws, sign_es256, verify_es256
 from bonafide.codec.jwk import parse_public
 from bonafide.errors import MalformedEvidence, VerificationFailed
 from bonafide.reasons import client_attestation as reasons
+from bonafide.reasons import route as route_reasons
 from bonafide.terms import EvidenceEnvironment, Platform, Tier
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 TYPE: Final = "oauth-client-attestation+jwt"
 MAX_BYTES: Final = 4096
 MAX_AHEAD_S: Final = 5
-"""How far ahead of a gate's clock `iat` may lie."""
+"""How far ahead of a gate's clock `iat` may lie, and `ast` where a route looks at it."""
 
 _CLAIMS: Final = frozenset(["iss", "sub", "aud", "iat", "exp", "cnf", "bonafide"])
 _TEXTS: Final = ("inst", "ident", "plat", "env", "tier", "ver", "os", "sid", "gk")
@@ -40,8 +41,9 @@ class ClientAttestation:
     """What the service says of one instance, for `issued_at` to `expires_at`.
 
     `sign_jwk` is the instance's P-256 key (`kty`, `crv`, `x`, `y`), `identity` the team and bundle it was
-    enrolled as, `environment` that of its evidence, `warnings` coarse codes, `sid` 16 octets in
-    base64url, `gate_key` the id of the gate key from which the session keys derive.
+    enrolled as, `environment` that of its evidence, `asserted_at` when it last gave any (attestation or assertion;
+    the epoch where it never did), `warnings` coarse codes, `sid` 16 octets in base64url, `gate_key` the id of the
+    gate key from which the session keys derive: both are empty where the instance has no session.
     """
 
     issuer: str
@@ -55,6 +57,7 @@ class ClientAttestation:
     platform: Platform
     environment: EvidenceEnvironment
     tier: Tier
+    asserted_at: datetime
     app_version: str
     os_version: str
     warnings: tuple[str, ...]
@@ -79,6 +82,7 @@ def issue(claims: ClientAttestation, *, key: SigningKey) -> str:
         "plat": claims.platform,
         "env": claims.environment,
         "tier": claims.tier,
+        "ast": int(claims.asserted_at.timestamp()),
         "ver": claims.app_version,
         "os": claims.os_version,
         "warn": list(claims.warnings),
@@ -142,6 +146,21 @@ def parse(token: str) -> ClientAttestation:
     return _parse_claims(_parse_jws(token).payload)
 
 
+def verify_fresh(claims: ClientAttestation, *, within: int, moment: float) -> None:
+    """Verify that the instance gave evidence at most `within` seconds before `moment` (seconds since the epoch).
+
+    Proves that the service took an attestation or an assertion of the instance's App Attest key by then, and that
+    the service's clock and this one do not contradict each other. Does not prove that an assertion was made just
+    before it was taken (its challenge came with the attestation before), that somebody was asked, nor who holds the
+    phone: an assertion is made without its owner (N1).
+
+    Raises `VerificationFailed` (`route.not_fresh`).
+    """
+    age = moment - claims.asserted_at.timestamp()
+    if not -MAX_AHEAD_S <= age <= within:
+        raise VerificationFailed(route_reasons.NOT_FRESH, f"{age:.0f} s, where {within} are allowed")
+
+
 def _parse_jws(token: str) -> Jws:
     try:
         return parse_jws(token, max_bytes=MAX_BYTES)
@@ -171,13 +190,13 @@ def _parse_claims(payload: bytes) -> ClientAttestation:
         if "bonafide" not in body:
             raise VerificationFailed(reasons.NOT_FOR_GATES)
         ours, cnf = body["bonafide"], body["cnf"]
-        if body.keys() != _CLAIMS or not isinstance(ours, dict) or ours.keys() != {*_TEXTS, "warn"}:
+        if body.keys() != _CLAIMS or not isinstance(ours, dict) or ours.keys() != {*_TEXTS, "ast", "warn"}:
             raise TypeError
         if not isinstance(cnf, dict) or cnf.keys() != {"jwk"} or not isinstance(cnf["jwk"], dict):
             raise TypeError
         parse_public(cnf["jwk"])
         texts = {name: _text(ours[name]) for name in _TEXTS}
-        if _SID.fullmatch(texts["sid"]) is None:
+        if not _is_session(texts["sid"], texts["gk"]):
             raise TypeError
         return ClientAttestation(
             issuer=_shared(body["iss"]),
@@ -191,6 +210,7 @@ def _parse_claims(payload: bytes) -> ClientAttestation:
             platform=Platform(texts["plat"]),
             environment=EvidenceEnvironment(texts["env"]),
             tier=Tier(texts["tier"]),
+            asserted_at=_time(ours["ast"]),
             app_version=_shared(texts["ver"]),
             os_version=_shared(texts["os"]),
             warnings=tuple(_text(code) for code in _list(ours["warn"])),
@@ -199,6 +219,11 @@ def _parse_claims(payload: bytes) -> ClientAttestation:
         )
     except (KeyError, TypeError, ValueError, OverflowError, OSError, MalformedEvidence):
         raise MalformedEvidence(reasons.CLAIMS_MALFORMED) from None
+
+
+def _is_session(sid: str, gate_key: str) -> bool:
+    """Tell a session, or none at all, from half of one."""
+    return (sid == gate_key == "") or (gate_key != "" and _SID.fullmatch(sid) is not None)
 
 
 def _text(value: object) -> str:

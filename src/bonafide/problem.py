@@ -27,6 +27,7 @@ _UNAUTHORIZED: Final = 401
 _CHALLENGES: Final = {
     Action.RETRY_WITH_CHALLENGE: "use_attestation_challenge",
     Action.RENEW: "use_fresh_attestation",
+    Action.RENEW_WITH_ASSERTION: "use_fresh_attestation",
 }
 _TITLES: Final = {
     400: "Bad Request",

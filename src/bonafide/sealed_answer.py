@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bonafide.errors import Misuse
 from bonafide.reasons import sealed as reasons
-from bonafide.sealing import CACHE_CONTROL, CONTENT_TYPE, Fields, is_field
+from bonafide.sealing import CACHE_CONTROL, CONTENT_TYPE, MAX_FIELDS_OCTETS, Fields, is_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +20,10 @@ OUTSIDE: Final[Fields] = (("Content-Type", CONTENT_TYPE), ("Cache-Control", CACH
 
 UNFIT_STATUS: Final = 500
 """What an answer that cannot be sealed is replaced by: this status, sealed, with nothing inside."""
+
+_AROUND: Final = len('["",""],')
+_MOST_OCTETS: Final = 2
+"""Of one character as JSON spells it: latin-1 in UTF-8, and what is escaped."""
 
 _BODILESS: Final = frozenset([204, 205, 304])
 _OK: Final = 200
@@ -51,8 +55,8 @@ UNFIT: Final = PreparedAnswer(UNFIT_STATUS, (), has_body=False)
 def prepare(status: int, fields: Iterable[tuple[str, str]]) -> PreparedAnswer:
     """Return how an application's answer is sealed. Names in any case; values as the application gave them.
 
-    Raises `Misuse` (`sealed.answer_unfit`) for a part (206), an interim answer, a content coding, an event stream, and
-    a value with a control in it.
+    Raises `Misuse` (`sealed.answer_unfit`) for a part (206), an interim answer, a content coding, an event stream, a
+    value with a control in it, and more than about 16 KiB of fields.
     """
     lowered = [(name.lower(), value.strip(" \t")) for name, value in fields]
     for name, value in lowered:
@@ -65,6 +69,8 @@ def prepare(status: int, fields: Iterable[tuple[str, str]]) -> PreparedAnswer:
     inside = tuple((name, value) for name, value in lowered if name not in _DROPPED)
     if not all(is_field(name, value) for name, value in inside):
         raise Misuse(reasons.ANSWER_UNFIT, "a field")
+    if sum(len(name) + len(value) + _AROUND for name, value in inside) > MAX_FIELDS_OCTETS // _MOST_OCTETS:
+        raise Misuse(reasons.ANSWER_UNFIT, "more fields than there is room for")
     if status in _BODILESS:
         return PreparedAnswer(_OK, inside, has_body=False)
     return PreparedAnswer(status, inside, has_body=True)

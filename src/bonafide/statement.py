@@ -67,7 +67,8 @@ class Sender:
     """The instance that signed the request, as the gate verified it.
 
     `attestation` is the SHA-256 (base64url) of the client attestation's text: who holds a text of this
-    digest may read from it what the gate verified. `digest` is the covered Content-Digest header value.
+    digest may read from it what the gate verified. `digest` is the covered Content-Digest header value, and
+    None exactly where `proof` covers no body.
     """
 
     instance: str
@@ -79,7 +80,7 @@ class Sender:
     proof: ProofKind
     app_version: str
     warnings: tuple[str, ...]
-    digest: str
+    digest: str | None
     attestation: str
 
 
@@ -171,9 +172,13 @@ def _members(sender: Sender) -> str:
         f'"inst":{_quoted(sender.instance)},"jkt":{_quoted(sender.jkt)},"app":{_quoted(sender.app)}'
         f',"ident":{_quoted(sender.identity)},"env":{_quoted(sender.environment)},"tier":{_quoted(sender.tier)}'
         f',"proof":{_quoted(sender.proof)},"ver":{_quoted(sender.app_version)}'
-        f',"warn":[{",".join(map(_quoted, sender.warnings))}],"digest":{_quoted(sender.digest)}'
+        f',"warn":[{",".join(map(_quoted, sender.warnings))}],"digest":{_digest(sender.digest)}'
         f',"att":{_quoted(sender.attestation)}'
     )
+
+
+def _digest(digest: str | None) -> str:
+    return "null" if digest is None else _quoted(digest)
 
 
 def verify(token: str | None, *, keys: Collection[bytes], request: HttpRequest, now: datetime) -> Statement:
@@ -303,8 +308,10 @@ def _parse_sender(body: object) -> Sender:
     if not isinstance(body, dict):
         raise TypeError
     warnings, digest = body.pop("warn"), body.pop("digest")
-    environment, tier, proof = (body.pop(name) for name in ("env", "tier", "proof"))
-    if not isinstance(warnings, list) or not all(isinstance(code, str) for code in (*warnings, digest)):
+    environment, tier, proof = body.pop("env"), body.pop("tier"), ProofKind(body.pop("proof"))
+    if not isinstance(warnings, list) or not all(isinstance(code, str) for code in warnings):
+        raise TypeError
+    if proof.covers_body is not isinstance(digest, str) or not isinstance(digest, str | None):
         raise TypeError
     instance, jkt, app, identity, version, attestation = _texts(body, _WHO)
     return Sender(
@@ -314,7 +321,7 @@ def _parse_sender(body: object) -> Sender:
         identity=identity,
         environment=EvidenceEnvironment(environment),
         tier=Tier(tier),
-        proof=ProofKind(proof),
+        proof=proof,
         app_version=version,
         warnings=tuple(warnings),
         digest=digest,

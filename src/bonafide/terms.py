@@ -35,10 +35,31 @@ class Platform(StrEnum):
 
 @unique
 class ProofKind(StrEnum):
-    """What signed a request: the hardware key itself, or a session key derived for it."""
+    """What signed a request: the hardware key itself, a session key derived for it, or that key as DPoP has it.
+
+    A DPoP proof is by the hardware key too, and covers less: neither body, query nor other header fields.
+    """
 
     HARDWARE = "hardware"
     SESSION = "session"
+    DPOP = "dpop"
+
+    @property
+    def satisfied_by(self) -> frozenset[ProofKind]:
+        """The kinds that a route which demands this one takes."""
+        return _SATISFIED_BY[self]
+
+    @property
+    def covers_body(self) -> bool:
+        """Whether such a proof covers the body's digest, and with it query and header fields."""
+        return self is not ProofKind.DPOP
+
+
+_SATISFIED_BY = {
+    ProofKind.HARDWARE: frozenset([ProofKind.HARDWARE]),
+    ProofKind.SESSION: frozenset([ProofKind.HARDWARE, ProofKind.SESSION]),
+    ProofKind.DPOP: frozenset(ProofKind),
+}
 
 
 @unique

@@ -217,6 +217,7 @@ def test_two_upstreams_have_two_keys(files: Path) -> None:
         ({"mode": "observe"}, "gate.routes_observe"),
         ({"mode": "50%"}, "gate.routes_share"),
         ({"single_use": False, "methods": ["GET"]}, "gate.routes_repeat"),
+        ({"proof": "dpop"}, "gate.routes_dpop"),
     ],
 )
 def test_each_weakness_of_a_route_table_has_its_finding(files: Path, rule: dict[str, Any], code: str) -> None:

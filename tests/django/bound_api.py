@@ -12,7 +12,7 @@ from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
 from bonafide.django import binding, login_sessions
-from bonafide.django.decorators import require_admitted, require_hardware_proof, require_tier
+from bonafide.django.decorators import require_admitted, require_fresh, require_hardware_proof, require_tier
 from bonafide.terms import Tier
 from tests.django import locked_api
 
@@ -116,6 +116,9 @@ async def passed_later(_request: HttpRequest) -> HttpResponse:
 VIEWS: dict[str, Callable[..., Any]] = {
     "admitted": require_admitted(passed),
     "admitted-strict": require_admitted(strict=True)(passed),
+    "fresh": require_fresh(30)(passed),
+    "fresh-later": require_fresh(30)(passed_later),
+    "fresh-strict": require_fresh(30, strict=True)(passed),
     "hardware": require_hardware_proof(passed),
     "hardware-strict": require_hardware_proof(strict=True)(passed),
     "hardware-later": require_hardware_proof(passed_later),

@@ -21,6 +21,8 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.messages",
     "django.contrib.sessions",
+    "rest_framework.authtoken",
+    "knox",
     "bonafide.django",
 ]
 MIDDLEWARE = [

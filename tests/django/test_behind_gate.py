@@ -19,7 +19,7 @@ from bonafide.codec import base64url
 from bonafide.codec.jwk import thumbprint
 from bonafide.django import behind_gate, runtime
 from bonafide.django.middleware import BonafideMiddleware
-from bonafide.django.models import CredentialBinding, ObservedRoute
+from bonafide.django.models import CredentialBinding, Instance, ObservedRoute
 from bonafide.errors import ConfigurationError
 from bonafide.http import HttpRequest, Origin
 from bonafide.ports import FirstUse
@@ -80,7 +80,7 @@ class Gate:
             proof=proof,
             app_version=claims.app_version,
             warnings=claims.warnings,
-            digest=request.headers["content-digest"],
+            digest=request.headers["content-digest"] if proof.covers_body else None,
             attestation=digest_of_attestation(token),
         )
 
@@ -129,7 +129,7 @@ def gate(settings: Any, tmp_path: Path, bonafide_client: AppClient) -> Gate:
     return Gate(path)
 
 
-@pytest.mark.parametrize("proof", ProofKind)
+@pytest.mark.parametrize("proof", [ProofKind.HARDWARE, ProofKind.SESSION])
 @pytest.mark.parametrize("path", ["/api/echo", "/api/echo/b%C3%A9b%C3%A9?q=1&q=%20", "/api/async"])
 def test_what_the_gate_admitted_is_admitted(
     gate: Gate, bonafide_client: AppClient, send: Send, proof: ProofKind, path: str
@@ -158,7 +158,11 @@ def test_verdict_is_the_one_without_a_gate(settings: Any, gate: Gate, bonafide_c
     assert isinstance(decided, PendingAdmission)
     token = gate.admitted(request).headers[HEADER]
     judged = behind_gate.judge(token, sent, keys=here.admission_keys, routes=here.routes, now=datetime.now(UTC))
-    assert judged.verdict == decided.settle(FirstUse.FIRST)
+    without = decided.settle(FirstUse.FIRST)
+    assert isinstance(judged.verdict, Admitted)
+    assert isinstance(without, Admitted)
+    # A statement tells the time of the judgement in whole seconds.
+    assert judged.verdict == without._replace(judged_at=judged.verdict.judged_at)
 
 
 def test_request_past_the_gate_is_refused_also_where_its_route_observes_or_is_open(
@@ -276,6 +280,45 @@ def test_key_that_the_gate_handed_on_is_the_verdicts_whatever_our_rule_says(
     judged = behind_gate.judge(token, sent, keys=here.admission_keys, routes=here.routes, now=datetime.now(UTC))
     assert isinstance(judged.verdict, Admitted)
     assert judged.verdict.answer_key == ANSWER_KEY
+
+
+def renew_by_key_alone(client: AppClient, age: timedelta) -> None:
+    """Let the phone's last evidence be so old, and renew without giving any."""
+    Instance.objects.update(asserted_at=datetime.now(UTC) - age)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client.device, "make_assertion", lambda _message: [])
+        client.renew()
+
+
+def test_gate_that_took_stale_evidence_is_not_believed(
+    settings: Any, gate: Gate, bonafide_client: AppClient, send: Send
+) -> None:
+    rule(settings, fresh=30)
+    request = signed(bonafide_client)
+    assert content(send(gate.admitted(request, proof=ProofKind.HARDWARE)))["proof"] == "hardware"
+    renew_by_key_alone(bonafide_client, timedelta(seconds=34))
+    request = signed(bonafide_client)
+    who = gate.sender(request, proof=ProofKind.HARDWARE)
+    assert reason(send(gate.told(request, gate.statement(request, who)))) == "statement.route_mismatch"
+    # It is compared with when the gate judged, not with when its word arrives.
+    earlier = gate.statement(request, who, issued_at=datetime.now(UTC) - timedelta(seconds=7))
+    assert reason(send(gate.told(request, earlier))) == ""
+
+
+def test_dpop_is_believed_where_the_projects_own_rule_takes_it_and_there_its_body_is_nobodys(
+    settings: Any, gate: Gate, bonafide_client: AppClient, send: Send
+) -> None:
+    request = signed(bonafide_client, "POST", proof=ProofKind.DPOP, content=b"body")
+    told = gate.admitted(request, proof=ProofKind.DPOP)
+    for keys in ({}, {"proof": "hardware"}):
+        rule(settings, **keys)
+        assert reason(send(told)) == "statement.route_mismatch"
+    rule(settings, proof="dpop")
+    answer = send(told)
+    assert (content(answer)["proof"], content(answer)["body"]) == ("dpop", "body")
+    assert "dpop-nonce" not in answer.headers  # the gate has handed one out
+    edited = httpx.Request("POST", told.url, headers=told.headers, content=b"bodX")
+    assert content(send(edited))["body"] == "bodX"
 
 
 def test_nobody_is_admitted_where_the_project_admits_nobody(gate: Gate, bonafide_client: AppClient, send: Send) -> None:
@@ -478,10 +521,15 @@ def test_decorators_demand_what_they_always_do(
 ) -> None:
     settings.ROOT_URLCONF = "tests.django.bound_api"
     for name in bound_api.VIEWS:
-        if not name.startswith("hardware"):
+        if not name.startswith(("hardware", "fresh")):
             assert send(gate.admitted(signed(bonafide_client, path=f"/api/{name}"))).status_code == 200
     hard = signed(bonafide_client, path="/api/hardware")
     assert reason(send(gate.admitted(hard))) == "route.proof_kind_too_weak"
+    fresh = signed(bonafide_client, path="/api/fresh")
+    assert send(gate.admitted(fresh, proof=ProofKind.HARDWARE)).status_code == 200
+    renew_by_key_alone(bonafide_client, timedelta(seconds=40))
+    stale = signed(bonafide_client, path="/api/fresh")
+    assert reason(send(gate.admitted(stale, proof=ProofKind.HARDWARE))) == "route.not_fresh"
 
 
 def test_project_whose_key_cannot_be_read_does_not_start(settings: Any, gate: Gate) -> None:

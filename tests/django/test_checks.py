@@ -131,6 +131,8 @@ def test_no_table_is_a_warning(settings: Any) -> None:
         ({"mode": "50%"}, "W003"),
         ({"legacy": {"until": "2999-01-01", "max_share": 0.1}}, "W004"),
         ({"single_use": False, "methods": ["GET"]}, "W011"),
+        ({"proof": "dpop"}, "W013"),
+        ({"proof": "dpop", "methods": ["GET", "POST"]}, "W013"),
     ],
 )
 def test_rule_that_lets_more_in_is_named(settings: Any, keys: dict[str, Any], warning: str) -> None:
@@ -143,6 +145,11 @@ def test_rule_that_seals_and_answers_some_in_clear_is_named(settings: Any, mode:
     rule = {"match": "/api/**", "seal": True}
     assert found(settings, ROUTES=[rule, *SOUND[1:]]) == []
     assert found(settings, ROUTES=[rule | {"mode": mode}, *SOUND[1:]]) == [warning, "W012"]
+
+
+def test_dpop_where_nothing_lies_in_a_body_is_no_warning(settings: Any) -> None:
+    rule = {"match": "/api/**", "proof": "dpop", "methods": ["GET", "DELETE"]}
+    assert found(settings, ROUTES=[rule, {"match": "/api/**"}, *SOUND[1:]]) == []
 
 
 def test_binding_on_first_use_is_a_warning(settings: Any) -> None:

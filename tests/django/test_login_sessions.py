@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
 
-from bonafide.django.login_sessions import BoundSessionMiddleware
+from bonafide.django.login_sessions import KIND, BoundSessionMiddleware
+from bonafide.django.models import CredentialBinding
 from bonafide.errors import ConfigurationError, Misuse
 from bonafide.terms import ProofKind
 from tests.django import bound_api
-from tests.django.locked_api import content, reason, send, signed, unsigned
+from tests.django.locked_api import configure, content, reason, send, signed, unsigned
 
 if TYPE_CHECKING:
     import httpx
@@ -81,6 +83,21 @@ def test_change_of_password_wants_a_hardware_proof_and_a_new_binding(ada: AppCli
     assert content(whoami(ada, cookie(changed))) == {"user": "ada"}
     forgotten = send(signed(ada, *post, headers=cookie(changed), json={}, proof=ProofKind.HARDWARE))
     assert reason(whoami(ada, cookie(forgotten))) == "credential.not_bound"
+
+
+def test_nobodys_session_is_bound_to_no_key_also_where_first_use_binds(settings: Any, ada: AppClient) -> None:
+    configure(settings, BINDING={"existing": "bind_on_first_use until 2999-01-01"})
+    answer = send(signed(ada, "POST", "/api/session/password", proof=ProofKind.HARDWARE, content=b"{}"))
+    assert reason(answer) == "credential.not_bound"
+
+
+def test_session_that_rolls_on_outlives_no_binding(settings: Any, ada: AppClient) -> None:
+    settings.SESSION_COOKIE_AGE = 3600
+    session = log_in(ada)
+    ends = CredentialBinding.objects.get(kind=KIND).expires_at
+    assert ends is not None
+    assert ends - datetime.now(UTC) > timedelta(days=1, minutes=59)
+    assert content(whoami(ada, session)) == {"user": "ada"}
 
 
 def test_service_itself_looks_at_no_session(ada: AppClient) -> None:

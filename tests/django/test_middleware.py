@@ -55,7 +55,7 @@ def having(request: httpx.Request, **headers: str | None) -> httpx.Request:
     return httpx.Request(request.method, request.url, headers=changed, content=request.content)
 
 
-@pytest.mark.parametrize("proof", ProofKind)
+@pytest.mark.parametrize("proof", [ProofKind.HARDWARE, ProofKind.SESSION])
 @pytest.mark.parametrize("path", ["/api/echo", "/api/echo/b%C3%A9b%C3%A9?q=1&q=%20", "/api/async"])
 def test_signed_request_is_admitted(bonafide_client: AppClient, send: Send, proof: ProofKind, path: str) -> None:
     said = content(send(signed(bonafide_client, path=path, proof=proof)))

@@ -15,7 +15,7 @@ from bonafide.django.models.fields import IdentifierField
 if TYPE_CHECKING:
     from tests.django.databases import Database
 
-MODELS = list(apps.get_app_config("bonafide").get_models())
+MODELS = [model for model in apps.get_app_config("bonafide").get_models() if not model._meta.proxy]
 
 
 def tables(alias: str) -> set[str]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from tests.django.databases import Database
 
-MODELS = list(apps.get_app_config("bonafide").get_models())
+MODELS = [model for model in apps.get_app_config("bonafide").get_models() if not model._meta.proxy]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -44,6 +46,11 @@ runtime.current().replay.remember(secrets.token_bytes(32), created=int(long_ago)
 print(*runtime.current().keys.service_ring().thumbprints)
 """
 
+OTHER_ROUTES = (
+    {"match": "/api/**"},
+    {"match": "/open/**", "client": "open", "because": "a load balancer asks"},
+    {"match": "/console/**", "client": "browser"},
+)
 WSGI, ASGI = "django.core.wsgi:get_wsgi_application", "django.core.asgi:get_asgi_application"
 SERVERS = {
     "gunicorn": f"gunicorn {WSGI}() --workers 2 --no-control-socket --bind 127.0.0.1:PORT",
@@ -86,6 +93,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         "BONAFIDE_TEST_STATE": str(state),
         "BONAFIDE_TEST_SQLITE": str(state / "db.sqlite3"),
         "BONAFIDE_TEST_ORIGIN": origin,
+        "BONAFIDE_TEST_ROUTES": json.dumps([{"match": "/api/echo/dpop/**", "proof": "dpop"}, *OTHER_ROUTES]),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
     }
     pins = subprocess.run(
@@ -108,12 +116,29 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         process.stop()
 
 
-@pytest.mark.parametrize("proof", ProofKind)
+@pytest.mark.parametrize("proof", [ProofKind.HARDWARE, ProofKind.SESSION])
 def test_signed_requests_are_answered(served: Served, proof: ProofKind) -> None:
     extensions = {"bonafide_proof": proof}
     assert content(served.client.get("/api/echo/b%C3%A9?q=%20a", extensions=extensions))["path"] == "/api/echo/bé"
     said = content(served.client.post("/api/echo", content=b"a body", extensions=extensions))
     assert (said["verdict"], said["proof"], said["body"]) == ("Admitted", proof, "a body")
+
+
+def test_requests_with_dpop_are_answered_once_by_one_proof_each(served: Served) -> None:
+    path = "/api/echo/dpop/b%C3%A9?q=%20a"
+    said = served.client.post(path, content=b"a body", extensions={"bonafide_proof": ProofKind.DPOP})
+    assert (content(said)["proof"], content(said)["path"]) == ("dpop", "/api/echo/dpop/bé")
+    request = signed(served.client, path=path, proof=ProofKind.DPOP)
+    plain = served.client._transport
+    assert [plain.handle_request(request).status_code for _ in range(4)] == [200, 401, 401, 401]
+    twice = signed(served.client, path=path, proof=ProofKind.DPOP)
+    twice.headers = httpx.Headers([*twice.headers.multi_items(), ("dpop", twice.headers["dpop"])])
+    both = signed(served.client, path=path)
+    both.headers["dpop"] = signed(served.client, path=path, proof=ProofKind.DPOP).headers["dpop"]
+    for request in (twice, both):
+        refused = plain.handle_request(request)
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"] == 'DPoP algs="ES256", error="invalid_dpop_proof"'
 
 
 def test_replay_is_refused_whichever_worker_sees_it(served: Served) -> None:

@@ -19,6 +19,7 @@ from bonafide.django import conf
 from bonafide.errors import ConfigurationError
 from bonafide.reasons import Action
 from bonafide.routes import parse_toml, rules
+from tests.django import hearing
 from tests.docs.pages import CODE, LINK, Page, page, pages
 from tests.house.source import ROOT, listing
 from tools import reference_django as reference
@@ -232,6 +233,10 @@ def test_every_reason_has_its_heading() -> None:
 
 def test_every_check_has_its_heading() -> None:
     assert documented("docs/reference/checks.md") == list(checks())
+
+
+def test_every_signal_has_its_heading() -> None:
+    assert documented("docs/reference/signals.md") == list(hearing.ALL)
 
 
 @pytest.mark.parametrize("path", [*map(str, reference.PAGES)])

@@ -138,6 +138,7 @@ def test_a_gate_takes_the_client_attestation_for_what_was_proven(world: World) -
         platform=Platform.IOS,
         environment=EvidenceEnvironment.PRODUCTION,
         tier=Tier.AFFIRMING,
+        asserted_at=now,
         app_version="2.3.0",
         os_version="27.0",
         warnings=(),
@@ -179,6 +180,41 @@ def test_every_answer_has_a_session_id_of_its_own(world: World) -> None:
     assert len({_taken(world, world.enrol(message)).sid for _ in range(3)}) == 3
 
 
+# When evidence was given last -------------------------------------------------------------------------
+
+
+def test_a_renewal_by_the_key_alone_is_as_old_as_the_evidence_before_it(world: World) -> None:
+    enrolled, began = world.enrolled(), world.now.replace(microsecond=0)
+    world.clock.advance(minutes=4)
+    renewed = world.renew(world.renewal(enrolled, asserted=False), enrolled.instance)
+    claims = _taken(world, renewed)
+    assert (claims.asserted_at, claims.issued_at) == (began, began + timedelta(minutes=4))
+
+
+def test_a_renewal_with_an_assertion_is_as_young_as_itself_though_none_was_due(world: World) -> None:
+    enrolled = world.enrolled()
+    for counter in (1, 2):
+        world.clock.advance(seconds=1)
+        enrolled = world.renew(world.renewal(enrolled), enrolled.instance)
+        assert world.record(enrolled.instance).counter == counter
+        assert _taken(world, enrolled).asserted_at == world.now.replace(microsecond=0)
+
+
+def test_an_assertion_that_is_sent_again_stays_as_old_as_it_is(world: World) -> None:
+    enrolled = world.enrolled()
+    world.clock.advance(minutes=1)
+    message, taken = world.renewal(enrolled), world.now.replace(microsecond=0)
+    for _ in range(2):
+        assert _taken(world, world.renew(message, enrolled.instance)).asserted_at == taken
+        world.clock.advance(seconds=40)
+
+
+def test_a_device_that_offered_no_evidence_never_gave_any(world: World) -> None:
+    world.configure(apps=(under(unattested=True),))
+    enrolled = world.enrol(replace(world.enrolment(), evidence=[]))
+    assert _taken(world, enrolled).asserted_at.timestamp() == 0
+
+
 # The session -----------------------------------------------------------------------------------------
 
 
@@ -217,7 +253,8 @@ def test_a_device_without_an_agree_key_gets_no_session(world: World) -> None:
     enrolled = world.enrol(world.enrolment(agree_jwk=None))
     assert enrolled.session is None
     assert json.parse_object(enrolled.body())["session"] is None
-    assert _taken(world, enrolled).instance == enrolled.instance
+    claims = _taken(world, enrolled)
+    assert (claims.instance, claims.sid, claims.gate_key) == (enrolled.instance, "", "")
 
 
 def test_a_session_goes_to_the_agree_key_of_the_enrolment(world: World) -> None:

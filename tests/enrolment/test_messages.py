@@ -66,7 +66,7 @@ def test_a_request_for_a_challenge_names_an_app_in_form(app: object) -> None:
     assert refusal(parse_challenge_request, text) is request_reasons.BODY_MALFORMED
 
 
-@pytest.mark.parametrize("purpose", ["pop", "ENROL", "", "enrol ", None, 1, [], {}, ["enrol"]])
+@pytest.mark.parametrize("purpose", ["POP", "ENROL", "", "enrol ", None, 1, [], {}, ["enrol"]])
 def test_a_challenge_for_another_purpose_is_refused(purpose: object) -> None:
     text = json.dump({"purpose": purpose, "app": "shop"})
     assert refusal(parse_challenge_request, text) is challenge_reasons.PURPOSE_UNKNOWN

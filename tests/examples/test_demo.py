@@ -88,6 +88,10 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     ),
     "alg none and HS256 confusion": ("token_with_alg_none", "token_with_hs256_by_the_public_key"),
     "foreign kid, embedded jwk": ("token_with_a_foreign_kid", "token_with_an_embedded_jwk"),
+    "fresh evidence: too old, or by a session's key": (
+        "evidence_of_another_minute",
+        "fresh_evidence_and_a_session_proof",
+    ),
     "another app's attestation": ("attestation_of_another_app",),
     "attestation under the look-alike root": ("attestation_under_a_look_alike_root",),
     "challenge of another purpose or app": ("challenge_of_another_purpose", "challenge_of_another_app"),

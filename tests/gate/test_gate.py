@@ -199,6 +199,17 @@ def test_a_session_proof_where_hardware_is_asked_for_is_refused(gate: RunningGat
     refused(gate, asked(fresh("/api/hardware")), "route.proof_kind_too_weak")
 
 
+def test_a_route_that_wants_fresh_evidence_says_what_would_help(gate: RunningGate) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    young, stale = {"asserted_at": now}, {"asserted_at": now - timedelta(seconds=40)}
+    said = admitted(gate, fresh("/api/fresh", signer=gate_world.HARDWARE, claims=young))
+    assert said.sender is not None
+    refused(gate, asked(fresh("/api/fresh", claims=young)), "route.proof_kind_too_weak")
+    answer = refused(gate, asked(fresh("/api/fresh", signer=gate_world.HARDWARE, claims=stale)), "route.not_fresh")
+    assert (answer.status, answer.fields["bonafide-action"]) == (401, "renew_with_assertion")
+    assert answer.fields["www-authenticate"] == 'ClientAttestation error="use_fresh_attestation"'
+
+
 def test_a_larger_body_than_the_route_takes_is_refused(gate: RunningGate) -> None:
     assert gate.ask(asked(fresh("/api/small"), Originallength="1024")).status == 204
     answer = refused(gate, asked(fresh("/api/small"), Originallength="1025"), "request.body_too_large")

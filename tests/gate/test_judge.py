@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bonafide.statement import Statement
 
 KEY = bytes(range(32))
+MOMENT = 1000.0
 
 
 def judge(home: Path, **how: Any) -> Judge:
@@ -96,8 +97,8 @@ def test_senders_that_nobody_asks_for_are_forgotten() -> None:
     route = gate_world.gate().routes.match("GET", "/api/config")
     assert route is not None
     digest = said.headers["content-digest"]
-    admitted = Admitted(gate_world.claims(), gate_world.JKT, route, ProofKind.SESSION, digest)
-    other = Admitted(gate_world.claims(instance="other"), gate_world.JKT, route, ProofKind.SESSION, digest)
+    admitted = Admitted(gate_world.claims(), gate_world.JKT, route, ProofKind.SESSION, digest, MOMENT)
+    other = Admitted(gate_world.claims(instance="other"), gate_world.JKT, route, ProofKind.SESSION, digest, MOMENT)
     first = senders.of(admitted, asked_about, 1000)
     assert senders.of(admitted, asked_about, 1000 + KEPT_S)[0] is first[0]
     assert senders.of(other, asked_about, 1000 + KEPT_S)[0].instance == "other"
@@ -117,7 +118,7 @@ def test_many_senders_at_once_are_not_all_kept(monkeypatch: pytest.MonkeyPatch) 
     assert route is not None
     digest = said.headers["content-digest"]
     phones = [
-        Admitted(gate_world.claims(instance=f"{number}"), gate_world.JKT, route, ProofKind.SESSION, digest)
+        Admitted(gate_world.claims(instance=f"{number}"), gate_world.JKT, route, ProofKind.SESSION, digest, MOMENT)
         for number in range(45)
     ]
     for phone in [*phones, *phones[-20:]]:

@@ -50,6 +50,10 @@ match = "/api/hardware"
 proof = "hardware"
 
 [[route]]
+match = "/api/fresh"
+fresh = 30
+
+[[route]]
 match = "/api/small"
 max_body = "1KiB"
 

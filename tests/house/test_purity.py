@@ -67,6 +67,7 @@ ROOMS_OF: Final[dict[str, frozenset[str] | None]] = {
     "prometheus_client": frozenset({"gate", "django", "cli"}),
     "pythonjsonlogger": frozenset({"gate", "django", "cli"}),
     "django": frozenset({"django", "testing", "cli"}),
+    "knox": frozenset({"django"}),
     "rest_framework": frozenset({"django"}),
     "rest_framework_simplejwt": frozenset({"django"}),
     "httpx": frozenset({"testing", "cli", "gate"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from binascii import a2b_base64, b2a_base64
 from datetime import UTC, datetime
@@ -35,6 +36,7 @@ from bonafide.terms import ProofKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from bonafide.reasons import Reason
 
@@ -480,3 +482,15 @@ def test_every_mutated_header_is_refused_with_one_of_our_exceptions(
 
 
 GOOD = {True: signed(unsigned(), SESSION), False: signed(unsigned())}
+
+
+def test_every_wycheproof_mac_is_the_one_a_session_signs_with(shared: Path) -> None:
+    """Of tags cut to 16 octets the beginning is compared."""
+    groups = json.loads((shared / "vectors/wycheproof/hmac_sha256.json").read_text())["testGroups"]
+    compared = 0
+    for case in (case for group in groups for case in group["tests"]):
+        tag = bytes.fromhex(case["tag"])
+        signed = SessionSigner(bytes.fromhex(case["key"]), SID).sign(bytes.fromhex(case["msg"]))
+        assert (signed[: len(tag)] == tag) == (case["result"] == "valid"), case["tcId"]
+        compared += 1
+    assert compared == 174

@@ -71,11 +71,20 @@ def test_what_is_not_said_is_the_strict_choice() -> None:
     assert not route.upgrade
 
 
+@pytest.mark.parametrize(("line", "seconds"), [("fresh = 1", 1), ('fresh = 3600\nproof = "hardware"', 3600)])
+def test_fresh_demands_a_hardware_proof_whether_or_not_it_says_so(line: str, seconds: int) -> None:
+    (route,) = parse_toml(f'[[route]]\nmatch = "/api"\n{line}')
+    assert (route.fresh, route.proof) == (seconds, ProofKind.HARDWARE)
+
+
+def test_route_that_asks_for_no_freshness_asks_for_no_hardware() -> None:
+    (route,) = parse_toml('[[route]]\nmatch = "/api"')
+    assert (route.fresh, route.proof) == (None, ProofKind.SESSION)
+
+
 @pytest.mark.parametrize(
     "line",
     [
-        "fresh = 30",
-        'proof = "dpop"',
         'client = "server"',
         "ticket = true",
         'firebase-app-check = "either"',
@@ -127,6 +136,15 @@ def test_key_of_a_later_feature_is_refused_in_these_words(line: str) -> None:
         "max_body = 1024",
         'max_body = "1MB"',
         'max_body = "0KiB"',
+        "fresh = 0",
+        "fresh = 3601",
+        "fresh = true",
+        "fresh = 30.0",
+        'fresh = "30"',
+        'fresh = 30\nproof = "session"',
+        'fresh = 30\ntier = "none"',
+        "fresh = 30\nlegacy = { until = 2027-03-01, max_share = 0.2 }",
+        'fresh = 30\nclient = "browser"',
         "max_age = 0",
         "max_age = 301",
         "max_age = true",

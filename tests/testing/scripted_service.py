@@ -15,8 +15,10 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bonafide.codec import base64url, jwk
+from bonafide.codec.jose import verify_es256
 from bonafide.http import HttpRequest, Origin, split_target
 from bonafide.keys import ServiceKey
+from bonafide.proof import dpop
 from bonafide.proof.content_digest import digest_of, verify_digest
 from bonafide.proof.http_signature import (
     CLIENT_ATTESTATION,
@@ -174,6 +176,9 @@ class ScriptedService:
         value, path, query = read_request(request)
         self.api_requests.append(value)
         token = value.headers[CLIENT_ATTESTATION]
+        if "dpop" in value.headers:
+            self._admit_dpop(value)
+            return
         proof = parse_proof(value, path=path, query=query, attestation=token)
         session = self.sessions[json.loads(base64url.decode(token.split(".")[1]))["bonafide"]["sid"]]
         if proof.kind is ProofKind.SESSION:
@@ -181,10 +186,20 @@ class ScriptedService:
             proven = verify_session(proof, mac_key=mac_key(session.key), sid=sid, now=self.time.now)
         else:
             proven = verify_hardware(proof, key=self.keys[session.jkt], jkt=session.jkt, now=self.time.now)
-        verify_digest(proven.digest, digest_of((request.content,)))
+        verify_digest(proof.digest, digest_of((request.content,)))
         assert proof.nonce not in self.nonces
         self.nonces.add(proof.nonce)
         self.kinds.append(proven.kind)
+
+    def _admit_dpop(self, value: HttpRequest) -> None:
+        assert "signature" not in value.headers
+        proof = dpop.parse_proof(value.headers["dpop"])
+        (key,) = self.keys.values()
+        verify_es256(proof.jws, key)
+        assert (proof.method, proof.target) == (value.method, f"{value.origin}{value.target.partition('?')[0]}")
+        assert proof.identifier not in self.nonces
+        self.nonces.add(proof.identifier)
+        self.kinds.append(ProofKind.DPOP)
 
 
 _HTTP_DATE = "%a, %d %b %Y %H:%M:%S GMT"

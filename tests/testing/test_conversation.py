@@ -161,7 +161,7 @@ def test_answer_that_is_not_json_is_not_taken(world: World) -> None:
         world.start().enrol()
 
 
-@pytest.mark.parametrize("action", ["sign_again", "renew", "fix_clock", "retry_with_challenge"])
+@pytest.mark.parametrize("action", ["sign_again", "renew", "renew_with_assertion", "fix_clock", "retry_with_challenge"])
 def test_safe_request_is_repeated_once(world: World, action: str) -> None:
     client = world.start()
     world.service.script("api", Refusal(action), Refusal(action))
@@ -196,6 +196,53 @@ def test_sign_again_signs_with_the_hardware_key_that_the_route_may_have_wanted(w
     world.service.script("api", Refusal("sign_again"))
     client.get("/api/me")
     assert world.service.kinds == [ProofKind.SESSION, ProofKind.HARDWARE]
+
+
+def _asserted(body: bytes) -> bool:
+    return [piece["format"] for piece in json.loads(body)["evidence"]] == ["apple-app-attest-assertion"]
+
+
+def test_fresh_evidence_is_given_though_none_was_due_and_the_request_repeated_by_hardware(world: World) -> None:
+    client = world.start()
+    world.service.script("api", Refusal("renew_with_assertion"))
+    assert client.get("/api/me").status_code == 200
+    assert world.service.asked == ["challenge", "enrol", "api", "renew", "api"]
+    assert world.service.kinds == [ProofKind.SESSION, ProofKind.HARDWARE]
+    assert _asserted(world.service.bodies[-1])
+
+
+def test_hint_for_fresh_evidence_costs_one_assertion_for_each_request(world: World) -> None:
+    client = world.start()
+    client.enrol()
+    for renewals in (1, 2):
+        world.service.script("api", *[Refusal("renew_with_assertion")] * 2)
+        assert client.get("/api/me").status_code == 401
+        assert world.service.asked.count("renew") == renewals
+    assert world.phone.enclave.attest_calls == 1
+
+
+def test_unsafe_request_finds_fresh_evidence_when_its_caller_sends_it_again(world: World) -> None:
+    client = world.start()
+    client.enrol()
+    world.service.script("api", Refusal("renew_with_assertion"))
+    with pytest.raises(OutcomeUnknown) as unknown:
+        client.post("/api/orders", json={})
+    assert unknown.value.action == "renew_with_assertion"
+    assert world.service.asked == ["challenge", "enrol", "api", "renew"]
+    world.service.script("api", Refusal("renew_with_assertion"))
+    assert client.post("/api/orders", json={}, headers={"idempotency-key": "1"}).status_code == 200
+
+
+def test_renewal_begun_before_is_no_fresh_evidence(world: World) -> None:
+    client = world.start()
+    client.enrol()
+    world.service.script("renew", httpx.ReadTimeout("lost"))
+    with pytest.raises(httpx.ReadTimeout):
+        client.renew()
+    world.service.script("api", Refusal("renew_with_assertion"))
+    assert client.get("/api/me").status_code == 200
+    assert client_data_of(world.service.bodies[-1]) == client_data_of(world.service.bodies[-2])
+    assert world.service.bodies[-1] != world.service.bodies[-2]
 
 
 def test_back_off_waits_as_long_as_it_is_told_within_bounds(world: World) -> None:

@@ -45,7 +45,7 @@ def project(tmp_path: Path, root: Path) -> Project:
 def test_tests_of_the_example_project_pass(project: Project) -> None:
     run = project(None)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "7 passed" in run.stdout
+    assert "8 passed" in run.stdout
 
 
 @pytest.mark.parametrize("settings", ["settings_locked"])

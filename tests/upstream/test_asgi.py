@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bonafide.errors import Misuse
 from bonafide.reasons import misuse as misuse_reasons
+from bonafide.terms import ProofKind
 from bonafide.upstream.asgi import BonafideAsgi
 from tests.upstream.word import ATTESTATION, NOW, ORIGINS, key_file, sender, spoken, statement
 
@@ -244,6 +245,17 @@ def test_other_body_is_refused(
     world: World, reason: Callable[..., str], code: str, chunks: list[bytes], fields: list[tuple[bytes, bytes]]
 ) -> None:
     assert reason(world.scope(statement(sender(b"body")), *fields), chunks) == code
+
+
+def test_body_that_came_with_a_dpop_proof_is_handed_on_as_what_nobody_signed(tmp_path: Path) -> None:
+    world = World(tmp_path, max_body=4)
+    said = statement(sender(proof=ProofKind.DPOP, digest=None))
+    assert world.status(world.scope(said), [b"bo", b"dy"]) == 200
+    assert world.api.bodies == [b"body"]
+    assert world.api.seen[0]["bonafide.admission"].sender.digest is None
+    assert world.status(world.scope(said), [b"longer"]) == 413
+    world.ask(world.scope(said, type="websocket", method=None))
+    assert world.api.seen[-1]["type"] == "websocket"
 
 
 def test_client_that_goes_away_before_its_body_is_whole_is_refused(world: World, reason: Callable[..., str]) -> None:

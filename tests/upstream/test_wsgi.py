@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bonafide.terms import ProofKind
 from bonafide.upstream.wsgi import BonafideWsgi
 from tests.upstream.word import ATTESTATION, NOW, ORIGINS, key_file, sender, spoken, statement
 
@@ -110,6 +111,16 @@ def test_what_was_signed_is_what_the_application_reads(world: World, body: bytes
     assert world.api.bodies == [body]
     assert world.api.seen[0]["bonafide.admission"] == said
     assert world.api.seen[0]["CONTENT_LENGTH"] == str(len(body))
+
+
+@pytest.mark.parametrize("body", [b"", b"body"])
+def test_body_that_came_with_a_dpop_proof_is_handed_on_as_what_nobody_signed(tmp_path: Path, body: bytes) -> None:
+    world = World(tmp_path, max_body=4)
+    said = statement(sender(proof=ProofKind.DPOP, digest=None))
+    assert world.ask(world.environ(said, body))[0] == 200
+    assert world.api.bodies == [body]
+    assert world.api.seen[0]["bonafide.admission"].sender.digest is None
+    assert world.ask(world.environ(said, b"longer"))[0] == 413
 
 
 def test_body_in_chunks_is_read_to_its_end_and_is_no_longer_in_chunks(world: World) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -218,6 +218,7 @@ def _attestations() -> Iterator[Vector]:
         ),
     ):
         yield vector(f"{area}/{name}", comment, f"{area}.{expect}", attestation=text)
+    yield from _claims_in_other_forms()
     changes: dict[str, tuple[str, dict[str, Any], str]] = {
         "issuer": ("issuer_mismatch", {"issuer": "https://api.example.com/bonafide/v1/"}, "iss with a slash more"),
         "audience": ("audience_mismatch", {"audience": "https://api.example.org"}, "For another API"),
@@ -240,6 +241,22 @@ def _attestations() -> Iterator[Vector]:
     yield vector(f"{area}/good_last_second", "One second left", held=claims(expires_at=NOW + timedelta(seconds=1)))
     for name, banned in (("instance", claims().instance), ("key", JKT)):
         yield vector(f"{area}/revoked_{name}", "Banned", f"{area}.revoked", revoked=[banned])
+
+
+def _claims_in_other_forms() -> Iterator[Vector]:
+    ours = _body()["bonafide"]
+    without = {name: value for name, value in ours.items() if name != "ast"}
+    for name, changed, comment in (
+        ("sid_alone", {**ours, "gk": ""}, "A session, and no gate key that it derives from"),
+        ("gate_key_alone", {**ours, "sid": ""}, "A gate key, and no session"),
+        ("no_ast", without, "Nothing about when evidence was given"),
+        ("ast_text", {**ours, "ast": str(ours["ast"])}, "ast in a text"),
+        ("ast_fraction", {**ours, "ast": ours["ast"] + 0.5}, "ast in parts of a second"),
+        ("ast_true", {**ours, "ast": True}, "ast is true"),
+    ):
+        expect = "client_attestation.claims_malformed"
+        text = _signed({**_body(), "bonafide": changed})
+        yield vector(f"client_attestation/{name}", comment, expect, attestation=text, signer=HARDWARE)
 
 
 def _body() -> dict[str, Any]:
@@ -298,6 +315,15 @@ def _proofs() -> Iterator[Vector]:
     earlier = session_signer(claims(expires_at=NOW + timedelta(minutes=3)))
     yield vector("proof/other_expiry", "By the key of another expiry", "proof.signature_invalid", signer=earlier)
     yield vector("proof/gate_key_gone", "An erased gate key", "proof.session_key_unknown", gate={"gate_keys": {}})
+    sessionless = claims(sid="", gate_key="")
+    yield vector("proof/good_sessionless", "By the key on the phone, all there is", held=sessionless, signer=HARDWARE)
+    yield vector(
+        "proof/sessionless",
+        "A session proof, and the attestation knows of no session",
+        "proof.key_mismatch",
+        held=sessionless,
+        signer=session_signer(),
+    )
     edits = {
         "method": _set("method", "PUT"),
         "path": _set("target", "/api/orderz?draft=1"),
@@ -456,11 +482,32 @@ def _routes() -> Iterator[Vector]:
     yield from _legacy()
     yield vector("route/hardware", "A session proof", "route.proof_kind_too_weak", rules=[_rule(proof="hardware")])
     yield vector("route/good_hardware", "A hardware proof", rules=[_rule(proof="hardware")], signer=HARDWARE)
+    yield from _fresh()
     yield vector("route/good_tier_none", "Tier none", rules=[_rule(tier="none")], held=claims(tier=Tier.NONE))
     seal = [_rule(seal=True)]
     yield vector("route/good_seal", "The answer is sealed", rules=seal)
     yield vector("route/good_seal_hardware", "The answer to a hardware proof is sealed", rules=seal, signer=HARDWARE)
     yield vector("route/seal_head", "HEAD has no body to seal", "route.head_not_sealed", rules=seal, method="HEAD")
+
+
+def _fresh() -> Iterator[Vector]:
+    rules = [_rule(fresh=30)]
+    for name, age, expect in (
+        ("good_fresh", 10, ACCEPT),
+        ("good_fresh_oldest", 30, ACCEPT),
+        ("not_fresh", 31, "route.not_fresh"),
+        ("good_fresh_ahead", -5, ACCEPT),
+        ("fresh_ahead", -6, "route.not_fresh"),
+    ):
+        held = claims(asserted_at=NOW - timedelta(seconds=age))
+        comment = f"Evidence {age} s old, where 30 are allowed"
+        yield vector(f"route/{name}", comment, expect, rules=rules, held=held, signer=HARDWARE)
+    never = claims(asserted_at=datetime.fromtimestamp(0, UTC), tier=Tier.WARNING)
+    lax = [_rule(fresh=3600, tier="warning")]
+    yield vector("route/fresh_never", "No evidence, ever", "route.not_fresh", rules=lax, held=never, signer=HARDWARE)
+    held = claims(asserted_at=NOW)
+    expect = "route.proof_kind_too_weak"
+    yield vector("route/fresh_session", "Fresh evidence, and a session proof", expect, rules=rules, held=held)
 
 
 def _legacy() -> Iterator[Vector]:

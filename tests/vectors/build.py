@@ -16,6 +16,7 @@ from tests.vectors import (
     admissions,
     assertions,
     attestations,
+    dpop_proofs,
     formats,
     messages,
     page,
@@ -40,6 +41,7 @@ AREAS: Final = (
     "client_data",
     "debug",
     "der",
+    "dpop",
     "key_agreement",
     "key_schedule",
     "proof",
@@ -61,6 +63,7 @@ def build() -> Iterator[Vector]:
     yield from messages.build()
     yield from statements.build()
     yield from sealed_cases.build()
+    yield from dpop_proofs.build()
 
 
 def files() -> dict[str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from bonafide.admission import AttestationMemory, Denied, Exempt, Gate, PendingAdmission, Unproven, admit
+from bonafide.admission import Denied, Exempt, Gate, PendingAdmission, Unproven, admit
+from bonafide.attestation_memory import AttestationMemory
 from bonafide.codec.jwk import parse_public
 from bonafide.errors import VerificationFailed
 from bonafide.http import HttpRequest, Origins
@@ -35,6 +36,7 @@ def judge_request(vector: Vector) -> Mapping[str, object]:
         headers=given["headers"],
     )
     decision = admit(request, gate=_gate(configured), now=vector.moment())
+    replay_key = decision.replay_key if isinstance(decision, PendingAdmission) else b""
     if isinstance(decision, PendingAdmission):
         decision = decision.settle(FirstUse(vector.text("first_use")))
     if isinstance(decision, Denied):
@@ -42,15 +44,20 @@ def judge_request(vector: Vector) -> Mapping[str, object]:
     if isinstance(decision, Unproven):
         return {"unproven": True}
     assert not isinstance(decision, PendingAdmission | Exempt)
-    verify_digest(decision.digest, digest_of([base64.b64decode(given["body"])]))
-    path, query = parse_request_line(request)
-    token = request.headers["oauth-client-attestation"]
     sealed = {} if decision.answer_key is None else {"answer_key": encode(decision.answer_key.key)}
-    return {
+    proven = {
         "instance": decision.attestation.instance,
         "jkt": decision.jkt,
         "proof": decision.proof.value,
         "digest": decision.digest,
+    }
+    if decision.digest is None:  # a DPoP proof has no base, and covers no body
+        return {**proven, "replay_key": encode(replay_key)}
+    verify_digest(decision.digest, digest_of([base64.b64decode(given["body"])]))
+    path, query = parse_request_line(request)
+    token = request.headers["oauth-client-attestation"]
+    return {
+        **proven,
         "base": encode(parse_proof(request, path=path, query=query, attestation=token).base),
         **sealed,
     }

@@ -146,6 +146,7 @@ JUDGES: Final[Mapping[str, Callable[[Vector], Mapping[str, object]]]] = {
     "client_data": judge_client_data,
     "debug": judge_debug,
     "der": judge_der,
+    "dpop": judge_request,
     "key_agreement": judge_key_agreement,
     "key_schedule": judge_schedule,
     "proof": judge_request,

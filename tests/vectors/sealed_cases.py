@@ -105,7 +105,7 @@ def _headers() -> Iterator[Vector]:
     for name, octets in (("empty", b""), ("salt", SEALED[:16]), ("header_less", SEALED[: HEADER_OCTETS - 1])):
         yield refused(f"truncated_{name}", f"{len(octets)} octets", "truncated", octets)
     yield refused("truncated_header", "The header alone", "truncated", SEALED[:HEADER_OCTETS])
-    yield refused("truncated_17", "A record that is shorter than any", "truncated", SEALED[: HEADER_OCTETS + 17])
+    yield refused("truncated_16", "A record that is shorter than any", "truncated", SEALED[: HEADER_OCTETS + 16])
 
 
 def _edited() -> Iterator[Vector]:
@@ -144,7 +144,7 @@ def _records() -> Iterator[Vector]:
     for name, comment, expect, pieces in (
         ("truncated_1", "The first of three records", "truncated", [[header, second]]),
         ("truncated_2", "Two of three records", "truncated", [[header, third]]),
-        ("truncated_2_more", "Two of three records, and 17 octets", "truncated", [[header, third + 17]]),
+        ("truncated_2_more", "Two of three records, and 16 octets", "truncated", [[header, third + 16]]),
         ("truncated_in_2", "Cut within the second record", "record_invalid", [[header, second + 100]]),
         ("truncated_in_3", "Cut within the last record", "record_invalid", [[header, end - 1]]),
         ("dropped_1", "Without the first record", "record_invalid", [[header, first], [second, end]]),
@@ -160,7 +160,7 @@ def _records() -> Iterator[Vector]:
         ("appended_3", "An octet after three records", "record_invalid", [[header, end], b"\0"]),
         ("empty_last", "The end in a record of its own", "padding_malformed", [[header, third], empty]),
     ):  # fmt: skip
-        yield refused_pieces(name, comment, expect, answer, pieces)  # type: ignore[arg-type]  # lists of two ints
+        yield refused_pieces(name, comment, expect, answer, pieces)
     for name, comment, ending in (
         ("last_in_the_middle", "A last record with one after it", records[0][-2:-1] + b"\x02"),
         ("padded_in_the_middle", "A record with less than fits, and one after it", b"\x01\x00"),

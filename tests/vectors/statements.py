@@ -59,6 +59,7 @@ def build() -> Iterator[Vector]:
     for name, (comment, expect, change) in _cases().items():
         later = change.pop("later", timedelta())
         admitted, sealed = change.pop("admitted", True), change.pop("sealed", False)
+        digest = change.pop("digest", SENDER.digest)
         accepted = expect == ACCEPT
         yield Vector(
             name=f"statement/{name}",
@@ -66,7 +67,7 @@ def build() -> Iterator[Vector]:
             now=NOW + later,
             input={"statement": _token(_body()), "keys": [encode(KEY)], **REQUEST, **change},
             expect=expect if accepted else f"statement.{expect}",
-            claims=_claims(admitted=admitted, sealed=sealed) if accepted else None,
+            claims=_claims(digest, admitted=admitted, sealed=sealed) if accepted else None,
         )
 
 
@@ -149,6 +150,13 @@ def _cases() -> dict[str, Case]:
         "sender_member_more": ("A member more of the sender", "malformed", of_sender(more="x")),
         "sender_tier": ("A tier that nobody has", "malformed", of_sender(tier="best")),
         "sender_proof": ("A proof that nobody makes", "malformed", of_sender(proof="none")),
+        "good_dpop": (
+            "By DPoP, which covers no body",
+            ACCEPT,
+            {**of_sender(proof="dpop", digest=None), "digest": None},
+        ),
+        "dpop_digest": ("By DPoP, with a digest that it cannot cover", "malformed", of_sender(proof="dpop")),
+        "digest_none": ("By a session, without the digest", "malformed", of_sender(digest=None)),
         "sender_warnings": ("Warnings as one text", "malformed", of_sender(warn="old_os")),
     }
     return cases | _cases_of_keys()
@@ -236,12 +244,12 @@ def _edited(token: str) -> str:
     return f"{head}.{base64url.encode(other)}.{mac}"
 
 
-def _claims(*, admitted: bool, sealed: bool) -> Mapping[str, object]:
+def _claims(digest: str | None, *, admitted: bool, sealed: bool) -> Mapping[str, object]:
     return {
         "admitted": admitted,
         "route": "/api/**",
         "client": "app",
         "record": RECORD,
         "instance": SENDER.instance if admitted else None,
-        "digest": SENDER.digest if admitted else None,
+        "digest": digest if admitted else None,
     } | ({"answer_key": encode(ANSWER_KEY.sid + ANSWER_KEY.key)} if sealed else {})

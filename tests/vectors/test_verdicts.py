@@ -16,6 +16,7 @@ AREAS = (
     "challenge",
     "client_attestation",
     "client_data",
+    "dpop",
     "key_agreement",
     "key_schedule",
     "proof",

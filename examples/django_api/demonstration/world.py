@@ -190,12 +190,13 @@ class World:
         body: bytes = b"",
         headers: dict[str, str] | None = None,
         bearer: bool = True,
+        proof: ProofKind = ProofKind.SESSION,
     ) -> RawRequest:
         """Have the genuine app on somebody's phone sign a request, and take it before it is sent."""
         who.client.make_ready()
         wanted = ({"Authorization": f"Bearer {who.bearer}"} if bearer else {}) | (headers or {})
         request = httpx.Request(method, self.locked.origin + target, content=body, headers=wanted)
-        who.client.conversation.sign(request, proof=ProofKind.SESSION)
+        who.client.conversation.sign(request, proof=proof)
         lines = tuple((name.decode(), value.decode()) for name, value in request.headers.raw)
         return RawRequest(method=method, target=request.url.raw_path.decode(), headers=lines, body=body)
 

@@ -37,6 +37,7 @@ if LOCKED:
     from bonafide.django.binding import bind_credential, require_bound
 
 MAX_QUANTITY = 100
+MAX_ADDRESS = 200
 STATEMENT_LINES = 8_000
 
 
@@ -108,6 +109,20 @@ def new_bearer(user: User) -> str:
 @counted
 def me(_request: HttpRequest, customer: User) -> HttpResponse:
     """Show the customer's own account."""
+    return JsonResponse(_profile(customer))
+
+
+@csrf_exempt
+@require_http_methods(["PUT"])
+@for_customers
+@counted
+def address(request: HttpRequest, customer: User) -> HttpResponse:
+    """Change where the customer's orders go."""
+    wanted = _object(request).get("address")
+    if not isinstance(wanted, str) or not 0 < len(wanted) <= MAX_ADDRESS:
+        return JsonResponse({"error": "an address is wanted"}, status=400)
+    customer.customer.address = wanted
+    customer.customer.save(update_fields=["address"])
     return JsonResponse(_profile(customer))
 
 

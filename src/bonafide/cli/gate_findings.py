@@ -273,4 +273,11 @@ _ROUTES: Final[tuple[tuple[str, str, str, str, Callable[[Route], bool]], ...]] =
         "remove single_use = false where it matters.",
         lambda route: not route.single_use,
     ),
+    (
+        "routes_dpop",
+        "routes on which DPoP admits requests whose bodies nobody signed",
+        "whoever is on the way edits body and query.",
+        'name the methods that need neither (`methods`), or demand proof = "session".',
+        lambda route: route.leaves_bodies_open,
+    ),
 )

@@ -97,10 +97,10 @@ class RecordWriter:
     def __init__(self, input_key: bytes, header: Header) -> None:
         """Take the input key, of any length, and a header whose salt was drawn for this message.
 
-        Raises `Misuse` (`sealed.header_refused`) for sizes that RFC 8188 does not allow.
+        Raises `Misuse` (`sealed.key_misused`) for sizes that RFC 8188 does not allow.
         """
         if len(header.salt) != SALT_OCTETS or not MIN_RECORD_OCTETS <= header.record_octets < 2**32:
-            raise Misuse(reasons.HEADER_REFUSED, "salt or record size")
+            raise Misuse(reasons.KEY_MISUSED, "salt or record size")
         self._keys = _Keys(input_key, header.salt)
         self._room = room(header.record_octets)
         self._held: list[bytes | memoryview] = []
@@ -109,27 +109,24 @@ class RecordWriter:
 
     def write(self, content: bytes) -> list[bytes]:
         """Take more content, and return the records that are full and not the last."""
-        if self._held_octets + len(content) <= self._room:
-            self._held.append(content)
-            self._held_octets += len(content)
-            return []
-        view, taken, records = memoryview(content), 0, []
-        while taken < len(view):
-            if self._held_octets == self._room:
-                records.append(self._seal(_MORE_OCTET))
-            part = view[taken : taken + self._room - self._held_octets]
-            self._held.append(part)
-            self._held_octets += len(part)
-            taken += len(part)
+        records: list[bytes] = []
+        octets, taken = memoryview(content), 0
+        while self._held_octets + len(content) - taken > self._room:
+            end = taken + self._room - self._held_octets
+            self._held.append(octets[taken:end])
+            records.append(self._seal(_MORE_OCTET))
+            taken = end
+        self._held.append(content[taken:])  # a copy of what is left, so that no view keeps the rest in memory
+        self._held_octets += len(content) - taken
         return records
 
     def write_last(self, padding: int = 0) -> bytes:
         """Return the last record, with so many zeros.
 
-        Raises `Misuse` (`sealed.padding_malformed`) where they do not fit.
+        Raises `Misuse` (`sealed.key_misused`) where they do not fit.
         """
         if not 0 <= padding <= self._room - self._held_octets:
-            raise Misuse(reasons.PADDING_MALFORMED, "no room")
+            raise Misuse(reasons.KEY_MISUSED, "no room for the padding")
         return self._seal(_LAST_OCTET + bytes(padding))
 
     def _seal(self, ending: bytes) -> bytes:
@@ -164,7 +161,7 @@ class RecordReader:
         self._stop()
         self._held += octets
         while len(self._held) > self._octets:
-            record = bytes(self._held[: self._octets])
+            record = self._held[: self._octets]
             del self._held[: self._octets]
             content, delimiter = self._open(record)
             if delimiter != _MORE:
@@ -178,9 +175,9 @@ class RecordReader:
         Proves that the message is whole. Raises as `read`, and `VerificationFailed` (`sealed.truncated`).
         """
         self._stop()
-        if len(self._held) < MIN_RECORD_OCTETS:
+        if len(self._held) <= TAG_OCTETS:
             raise VerificationFailed(reasons.TRUNCATED, "no last record")
-        content, delimiter = self._open(bytes(self._held))
+        content, delimiter = self._open(self._held)
         if delimiter != _LAST:
             raise VerificationFailed(reasons.TRUNCATED, "the record at the end is not the last")
         self.last_octets = len(self._held)
@@ -192,14 +189,14 @@ class RecordReader:
             raise Misuse(reasons.KEY_MISUSED, "goes on behind a refusal or the end")
         self._stopped = True
 
-    def _open(self, record: bytes) -> tuple[bytes, int]:
+    def _open(self, record: bytearray) -> tuple[bytes, int]:
         try:
             plain = self._keys.cipher.decrypt(self._keys.nonce(self._records), record, None)
         except InvalidTag:
             raise VerificationFailed(reasons.RECORD_INVALID) from None
         self._records += 1
         end = len(plain)
-        if not plain[-1]:  # padding: everything behind the delimiter is zero
+        if plain.endswith(b"\x00"):  # padding: everything behind the delimiter is zero
             end = len(plain.rstrip(b"\x00"))
         if not end:
             raise MalformedEvidence(reasons.PADDING_MALFORMED, "no delimiter")

@@ -68,7 +68,7 @@ def dump(value: object) -> bytes:
 
 
 def _encode(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+    return _ENCODER.encode(value).encode("utf-8")
 
 
 def _bound_depth(text: str) -> None:
@@ -118,6 +118,7 @@ def _constant(_literal: str) -> NoReturn:
     raise MalformedEvidence(reasons.JSON_MALFORMED, "NaN or Infinity")
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
 )

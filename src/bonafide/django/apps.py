@@ -20,9 +20,10 @@ class BonafideConfig(AppConfig):
         Raises `ConfigurationError` for settings that are malformed or unsafe. A project that has no
         BONAFIDE yet starts: what needs the settings asks for them and is refused.
         """
-        from bonafide.django import checks, conf, signals  # noqa: PLC0415 - they want loaded models
+        from bonafide.django import checks, conf, credential_endings, signals  # noqa: PLC0415 - they want loaded models
 
         signals.connect()
         checks.connect()
+        credential_endings.connect()
         if hasattr(settings, conf.NAME):
             conf.current()

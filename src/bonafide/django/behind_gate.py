@@ -23,7 +23,6 @@ from bonafide.http import split_target
 from bonafide.proof.http_signature import CLIENT_ATTESTATION
 from bonafide.reasons import statement as reasons
 from bonafide.routes import Client
-from bonafide.terms import ProofKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -114,8 +113,8 @@ def _is_old(sent: HttpRequest, route: Route, now: datetime) -> bool:
 def _admitted(said: Statement, sender: Sender, sent: HttpRequest, route: Route | None) -> Admitted:
     if route is None or route.client is not Client.APP:
         raise VerificationFailed(reasons.ROUTE_MISMATCH, "somebody is admitted where this project admits nobody")
-    if route.proof is ProofKind.HARDWARE and sender.proof is not ProofKind.HARDWARE:
-        raise VerificationFailed(reasons.ROUTE_MISMATCH, "the gate took a session proof where a hardware proof is due")
+    if sender.proof not in route.proof.satisfied_by:
+        raise VerificationFailed(reasons.ROUTE_MISMATCH, f"the gate took a {sender.proof} proof")
     if sender.tier.rank < route.tier.rank:
         raise VerificationFailed(reasons.ROUTE_MISMATCH, "the gate took a lower tier than is due")
     if route.seal and said.answer_key is None:
@@ -123,7 +122,18 @@ def _admitted(said: Statement, sender: Sender, sent: HttpRequest, route: Route |
     claims, jkt = _parse(sent.headers.get(CLIENT_ATTESTATION, ""))
     if _named(sender) != (jkt, *_names(claims)):
         raise VerificationFailed(reasons.ATTESTATION_MISMATCH, "statement and attestation name different senders")
-    return Admitted(claims, jkt, route, sender.proof, sender.digest, said.answer_key)
+    judged_at = said.issued_at.timestamp()
+    if route.fresh is not None:
+        _require_fresh(claims, route.fresh, judged_at)
+    return Admitted(claims, jkt, route, sender.proof, sender.digest, judged_at, said.answer_key)
+
+
+def _require_fresh(claims: ClientAttestation, within: int, judged_at: float) -> None:
+    """Compare as of when the gate judged: its word may reach this project seconds later."""
+    try:
+        client_attestation.verify_fresh(claims, within=within, moment=judged_at)
+    except VerificationFailed as stale:
+        raise VerificationFailed(reasons.ROUTE_MISMATCH, f"the gate took stale evidence: {stale.detail}") from None
 
 
 def _named(sender: Sender) -> tuple[object, ...]:

@@ -29,7 +29,7 @@ from asgiref.sync import sync_to_async
 from django.db import IntegrityError, router, transaction
 
 from bonafide.admission import Admitted, Exempt
-from bonafide.django import conf, refusals
+from bonafide.django import conf, refusals, signals
 from bonafide.django.models import CredentialBinding
 from bonafide.errors import Misuse, VerificationFailed
 from bonafide.reasons import credential as reasons
@@ -124,6 +124,7 @@ def require_bound(
         if found is None:
             _require_claimable(digest)
     except VerificationFailed as refusal:
+        refusals.name_credential(request, kind=kind, user=_text(user))
         if whole:
             raise
         refusals.rehearse(request, refusal)
@@ -137,7 +138,7 @@ def require_bound(
     return Outcome.BOUND
 
 
-def refuse_bound(request: HttpRequest, credential: bytes | str) -> None:
+def refuse_bound(request: HttpRequest, credential: bytes | str, *, kind: str = BEARER, user: object = None) -> None:
     """Refuse a bound credential on a request that names no instance; leave one that nothing binds alone.
 
     For credentials that browsers have too, on browser and open routes: a browser's own is bound to nothing.
@@ -145,12 +146,37 @@ def refuse_bound(request: HttpRequest, credential: bytes | str) -> None:
     """
     verdict = refusals.verdict_of(request)
     if verdict is not None and verdict.route.enforced_share >= 1:
-        _require_unbound(_digest(credential))
+        try:
+            _require_unbound(_digest(credential))
+        except VerificationFailed:
+            refusals.name_credential(request, kind=kind, user=_text(user))
+            raise
 
 
 def release_credential(credential: bytes | str) -> None:
     """Forget a credential, e.g. at logout. End the credential itself first: one that lives on counts as from before."""
     _rows().filter(credential=_digest(credential)).delete()
+
+
+def release_device(request: HttpRequest, credential: bytes | str) -> bool:
+    """Forget a credential under the key that signed this request, e.g. at the logout of one device of several.
+
+    Answers False, and forgets nothing, where no other key has it or nothing is bound on this request: then the
+    credential itself is to be ended, for one that no key has counts as from before.
+    """
+    verdict = refusals.verdict_of(request)
+    if not isinstance(verdict, Admitted):
+        return False
+    digest, using = _digest(credential), _using()
+    own = _key(verdict, digest)
+    with transaction.atomic(using=using):
+        held = _rows().filter(credential=digest).exclude(jkt="").order_by("app", "environment", "jkt")
+        # Of two devices that leave at once, the second one waits here, and finds itself alone.
+        keys = [(row.app, row.environment, row.jkt) for row in held.select_for_update()]
+        if all(key == (own["app"], own["environment"], own["jkt"]) for key in keys):
+            return False
+        _rows().filter(**own).delete()
+    return True
 
 
 def release_user(user: object) -> None:
@@ -163,6 +189,7 @@ def release_user(user: object) -> None:
 abind_credential: Final = sync_to_async(bind_credential)
 arequire_bound: Final = sync_to_async(require_bound)
 arelease_credential: Final = sync_to_async(release_credential)
+arelease_device: Final = sync_to_async(release_device)
 arelease_user: Final = sync_to_async(release_user)
 
 
@@ -264,6 +291,16 @@ def _write(
             "proven_at": now,
             "expires_at": expires_at,
         },
+    )
+    signals.send_after_commit(
+        signals.credential_bound,
+        using=_using(),
+        app=admitted.attestation.app,
+        environment=str(conf.current().environment),
+        instance=admitted.attestation.instance,
+        kind=kind,
+        user=_text(user),
+        first_use=first_use,
     )
 
 

@@ -3,6 +3,9 @@
     @require_hardware_proof
     def delete_account(request): ...
 
+    @require_fresh(30)
+    def change_password(request): ...
+
     @require_tier(Tier.AFFIRMING, strict=True)
     async def transfer(request): ...
 
@@ -58,6 +61,14 @@ def require_hardware_proof(view: View | None = None, *, strict: bool = False) ->
     """Demand a proof by the `sign` key itself, as `proof = "hardware"` does for a route."""
     decorate = _demanding(demands.hardware_proof, strict=strict)
     return decorate if view is None else decorate(view)
+
+
+def require_fresh(seconds: int, *, strict: bool = False) -> Callable[[View], View]:
+    """Demand a hardware proof, and evidence at most `seconds` old, as `fresh` does for a route.
+
+    Raises `Misuse` (`misuse.fresh_malformed`) for anything but 1 to 3600 whole seconds.
+    """
+    return _demanding(demands.fresh_evidence(seconds), strict=strict)
 
 
 def require_tier(tier: Tier, *, strict: bool = False) -> Callable[[View], View]:

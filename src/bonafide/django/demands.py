@@ -1,4 +1,4 @@
-"""What a view may demand beyond its route: an admitted app, a hardware proof, a tier.
+"""What a view may demand beyond its route: an admitted app, a hardware proof, fresh evidence, a tier.
 
 Rule of this file: a demand only tightens. On a route that asks for no proof it is a mistake of the project
 and fails closed (`misuse.view_unguarded`); where the route only observes it is written down and takes no effect,
@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bonafide.admission import Admitted, Exempt
+from bonafide.client_attestation import verify_fresh
 from bonafide.django import refusals
 from bonafide.errors import Misuse, VerificationFailed
 from bonafide.reasons import client_attestation as attestation_reasons
 from bonafide.reasons import misuse as misuse_reasons
 from bonafide.reasons import route as route_reasons
+from bonafide.routes.table import MAX_FRESH_S
 from bonafide.terms import ProofKind
 
 if TYPE_CHECKING:
@@ -36,6 +38,23 @@ def hardware_proof(admitted: Admitted) -> None:
     """Demand a proof by the `sign` key itself. Raises `VerificationFailed` (`route.proof_kind_too_weak`)."""
     if admitted.proof is not ProofKind.HARDWARE:
         raise VerificationFailed(route_reasons.PROOF_KIND_TOO_WEAK)
+
+
+def fresh_evidence(seconds: int) -> Demand:
+    """Demand a hardware proof, and evidence given at most `seconds` (1 to 3600) before the request was judged.
+
+    The demand raises `VerificationFailed` (`route.not_fresh`, `route.proof_kind_too_weak`).
+    Raises `Misuse` (`misuse.fresh_malformed`).
+    """
+    if type(seconds) is not int or not 0 < seconds <= MAX_FRESH_S:  # True is no number of seconds
+        raise Misuse(misuse_reasons.FRESH_MALFORMED, repr(seconds))
+
+    def demand(admitted: Admitted) -> None:
+        # First, since whoever comes back with an assertion comes back with a hardware proof as well.
+        verify_fresh(admitted.attestation, within=seconds, moment=admitted.judged_at)
+        hardware_proof(admitted)
+
+    return demand
 
 
 def minimum_tier(tier: Tier) -> Demand:

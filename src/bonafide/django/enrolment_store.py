@@ -145,6 +145,7 @@ def _renew(renewal: Renewal, using: str) -> RenewalOutcome:
         written |= {"counter": renewal.counter, "asserted_at": renewal.renewed_at}
         due = due.filter(key_id=renewal.key_id, counter__lt=renewal.counter)
     if due.update(**written):
+        signals.tell_renewed(renewal, row, using)
         return RenewalOutcome.DONE
     return _why_not(row.annotate(banned=_banned(renewal.renewed_at)).first(), renewal)
 
@@ -185,6 +186,7 @@ class _Registering:
         instance = self._write_instance(known, owner)
         self._write_evidence(instance)
         challenges.update(instance=instance.pk)
+        signals.tell_enrolled(self._new, instance.pk, again=known is not None, using=self._using)
         return _record(instance, banned=False)
 
     def _repeat(self, owner: str) -> InstanceRecord:

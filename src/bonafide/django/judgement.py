@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Final
 
+from bonafide import dpop_answer
 from bonafide.admission import Admitted, Denied, Exempt, PendingAdmission, Unproven, admit
 from bonafide.django import adapters, behind_gate, problems, rollout, sealed_answers, spool
 from bonafide.django.behind_gate import Observed
@@ -18,12 +20,14 @@ from bonafide.routes import Client
 from bonafide.routes.ramp import network_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from django.http import HttpRequest as DjangoRequest
     from django.http import HttpResponse
+    from django.http.response import HttpResponseBase
 
-    from bonafide.admission import Gate
+    from bonafide.admission import Gate, Keys
     from bonafide.django.runtime import Runtime
     from bonafide.routes import Route
 
@@ -40,6 +44,8 @@ class Judgement:
         self._sent: HttpRequest | None = None
         self._gate_record = ""
         self._past_gate = False
+        self._keys: Keys | None = None
+        self._added: Mapping[str, str] = {}
 
     def judge(self, gate: Gate) -> Verdict:
         """Admit the request or deny it, first use included; what the body is comes after."""
@@ -47,6 +53,7 @@ class Judgement:
 
     def decide(self, gate: Gate) -> Verdict | PendingAdmission:
         """Admit the request or deny it, as far as that can be told without the replay store."""
+        self._keys = gate.keys
         try:
             self._sent = adapters.read_request(self._request, self.runtime.origins)
         except MalformedEvidence as refusal:
@@ -99,18 +106,19 @@ class Judgement:
         return Denied(refusal.reason, refusal.detail, route)
 
     def compare_body(self, verdict: Verdict) -> Verdict:
-        """Compare the body with the digest that was covered, and with the route's `max_body`."""
+        """Compare the body with the digest that was covered, if one was, and with the route's `max_body`."""
         if isinstance(verdict, Denied | Observed):
             return verdict
         route = verdict.route
-        if not isinstance(verdict, Admitted) and route.max_body is None:
+        covered = verdict.digest if isinstance(verdict, Admitted) else None
+        if covered is None and route.max_body is None:
             return verdict
         try:
             actual = spool.read_digest(
                 self._request, max_bytes=route.max_body, memory_bytes=self.runtime.settings.spool_memory
             )
-            if isinstance(verdict, Admitted):
-                verify_digest(verdict.digest, actual)
+            if covered is not None:
+                verify_digest(covered, actual)
         except (MalformedEvidence, VerificationFailed, Misuse) as refusal:
             attestation = verdict.attestation if isinstance(verdict, Admitted) else None
             return Denied(refusal.reason, refusal.detail, route, attestation)
@@ -119,6 +127,8 @@ class Judgement:
     def conclude(self, verdict: Verdict) -> HttpResponse | None:
         """Write the verdict down, show the view what it may see, and return the answer of a refusal that holds."""
         adapters.hide_client_claims(self._request, None if self._sent is None else self._sent.headers)
+        if self._keys is not None and not isinstance(verdict, Observed):  # behind a gate, the gate hands out nonces
+            self._added = dpop_answer.fields(verdict, keys=self._keys, now=self._now, random=secrets.token_bytes)
         if isinstance(verdict, Denied):
             return self._refuse(verdict)
         if isinstance(verdict, Observed):  # the gate has written it down
@@ -143,6 +153,13 @@ class Judgement:
             )
         )
         return None
+
+    def complete(self, response: HttpResponseBase) -> HttpResponseBase:
+        """Put the nonce for the next DPoP proof on the view's answer, also where a rehearsal let a request in."""
+        nonce = self._added.get(dpop_answer.NONCE)
+        if nonce is not None:
+            response.setdefault(dpop_answer.NONCE, nonce)
+        return response
 
     def leave_to_itself(self) -> None:
         """Mark a request to the service's own endpoints, which verify their callers."""
@@ -170,7 +187,7 @@ class Judgement:
             denied.reason,
             f"{denied.detail} (gate's record {self._gate_record})".lstrip() if self._gate_record else denied.detail,
         )
-        return problems.refuse(denied.reason, record) if enforced else None
+        return problems.refuse(denied.reason, record, added=self._added) if enforced else None
 
     def _is_enforced(self, route: Route | None, instance: str | None) -> bool:
         if self._past_gate:

@@ -11,10 +11,11 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from bonafide.django import signals
 from bonafide.django.sealed_secrets import SealedSecrets
 from bonafide.django.setting_forms import KeyPlace, SealingKeyFile
 from bonafide.errors import ConfigurationError, VerificationFailed
-from bonafide.keys import PublishedKey
+from bonafide.keys import KeyRing, PublishedKey
 from bonafide.reasons import configuration
 from bonafide.reasons import store as reasons
 from bonafide.stores.key_rings import AppKeys, ChallengeKeys, ServiceKeys
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from bonafide.challenge import ChallengeKey
     from bonafide.django.conf import Settings
     from bonafide.django.setting_forms import SealingKeyAddress
-    from bonafide.keys import KeyRing, ServiceKey, ServiceRing
+    from bonafide.keys import ScheduledKey, ServiceKey, ServiceRing
     from bonafide.stores.key_storage import KeyStorage
     from bonafide.stores.sealing_keys.pkcs11_token import Pkcs11SealingKey
 
@@ -66,9 +67,27 @@ class KeySources:
         audience = self._audiences.get(app, self._settings.audience)
         keys = self._apps.get((app, audience))
         if keys is None:
-            made = AppKeys(self._storage, app=app, audiences={audience, self._settings.audience})
+            audiences = {audience, self._settings.audience}
+            made = AppKeys(self._storage, app=app, audiences=audiences, rotated=self._tell)
             keys = self._apps.setdefault((app, audience), made)
         return keys
+
+    def replace(self, app: str, now: datetime) -> KeyRing:
+        """Forget every key of an app, and return new ones. See `AppKeys.replace`."""
+        ring = self.of(app).replace(now)
+        self._tell(app, ring.signing, now, compromised=True)
+        return ring
+
+    def _tell(self, app: str, signing: tuple[ScheduledKey, ...], now: datetime, *, compromised: bool = False) -> None:
+        ring = KeyRing(signing=signing, gate=())
+        signals.send_now(
+            signals.keys_rotated,
+            app=app,
+            environment=str(self._settings.environment),
+            signs=ring.signing_key(now).kid,
+            next=next((each.key.kid for each in signing if each.signs_from > now), None),
+            compromised=compromised,
+        )
 
     def ring(self, app: str, now: datetime) -> KeyRing:
         """Return the keys of one app as they stand at `now`."""

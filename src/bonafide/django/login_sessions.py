@@ -27,10 +27,12 @@ from bonafide.django import binding, refusals
 from bonafide.django.service_routes import SERVICE
 from bonafide.errors import ConfigurationError, Misuse, VerificationFailed
 from bonafide.reasons import configuration as configuration_reasons
+from bonafide.reasons import credential as credential_reasons
 from bonafide.reasons import misuse as misuse_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
@@ -80,14 +82,16 @@ def bind_session(request: HttpRequest) -> Outcome:
         request.session.session_key,
         kind=KIND,
         user=request.session[SESSION_KEY],
-        expires_at=request.session.get_expiry_date(),
+        expires_at=_ends(request),
     )
 
 
 def require_bound_session(request: HttpRequest) -> Outcome:
     """Demand a hardware proof by the key of this login session, as a change of password must."""
     key = request.session.session_key if SESSION_KEY in request.session else None
-    return binding.require_bound(request, key or "", kind=KIND, hardware=True)
+    if key is None:
+        raise VerificationFailed(credential_reasons.NOT_BOUND, "nobody is logged in")
+    return binding.require_bound(request, key, kind=KIND, hardware=True)
 
 
 def _require(request: HttpRequest) -> None:
@@ -97,8 +101,11 @@ def _require(request: HttpRequest) -> None:
     if getattr(request, "bonafide", None) is SERVICE:  # its views look at no cookie and no user
         return
     if isinstance(refusals.verdict_of(request), Exempt):
-        binding.refuse_bound(request, key)
+        binding.refuse_bound(request, key, kind=KIND, user=request.session[SESSION_KEY])
         return
-    binding.require_bound(
-        request, key, kind=KIND, user=request.session[SESSION_KEY], expires_at=request.session.get_expiry_date()
-    )
+    binding.require_bound(request, key, kind=KIND, user=request.session[SESSION_KEY], expires_at=_ends(request))
+
+
+def _ends(request: HttpRequest) -> datetime:
+    """Return when the binding may end: a session that rolls on is prolonged once it would end a day too early."""
+    return request.session.get_expiry_date() + binding.PROLONG_AFTER

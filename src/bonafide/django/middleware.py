@@ -63,7 +63,7 @@ class BonafideMiddleware:
         here = judgement.runtime
         verdict = judgement.judge_statement() if here.is_behind_gate else judgement.judge(here.gate())
         refusal = judgement.conclude(judgement.compare_body(verdict))
-        response = self._get_response(request) if refusal is None else refusal
+        response = judgement.complete(self._get_response(request)) if refusal is None else refusal
         key = sealed_answers.key_of(request)
         return _closing(request, response if key is None else sealed_answers.seal_response(response, key))
 
@@ -79,7 +79,7 @@ class BonafideMiddleware:
         else:
             verdict = await sync_to_async(judgement.compare_body, thread_sensitive=False)(verdict)
         refusal = judgement.conclude(verdict)
-        response = await self._get_response(request) if refusal is None else refusal
+        response = judgement.complete(await self._get_response(request)) if refusal is None else refusal
         key = sealed_answers.key_of(request)
         return _closing(request, response if key is None else await sealed_answers.seal_response_async(response, key))
 

@@ -10,14 +10,23 @@ from django.http import HttpResponse
 from bonafide.problem import CONTENT_TYPE, RETRY_SPREAD_S, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import timedelta
 
     from bonafide.reasons import Action, Reason
 
 
-def refuse(reason: Reason, record: str, *, retry_after: timedelta | None = None) -> HttpResponse:
-    """Return the answer to a refused request. `retry_after` is what a limit asks for; others get some seconds."""
-    return respond(reason.status, reason.action, record, retry_after=retry_after)
+def refuse(
+    reason: Reason, record: str, *, retry_after: timedelta | None = None, added: Mapping[str, str] | None = None
+) -> HttpResponse:
+    """Return the answer to a refused request. `retry_after` is what a limit asks for; others get some seconds.
+
+    `added` is what `dpop_answer` says on routes that take DPoP.
+    """
+    response = respond(reason.status, reason.action, record, retry_after=retry_after)
+    for name, value in (added or {}).items():
+        response.headers[name] = value
+    return response
 
 
 def respond(status: int, action: Action, record: str, *, retry_after: timedelta | None = None) -> HttpResponse:

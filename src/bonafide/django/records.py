@@ -22,7 +22,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from bonafide.codec import base64url
-from bonafide.django import conf
+from bonafide.django import conf, signals
 from bonafide.django.models import ObservedRoute
 from bonafide.django.models import Refusal as RefusalRow
 from bonafide.django.models.fields import MAX_ID, MAX_NAME
@@ -56,7 +56,8 @@ class Seen:
     """One judged request as an adapter reports it. `enforced` is False where the route only observes.
 
     `route` is the rule's pattern, never the path, and empty where no rule matched. `app`, `app_version` and
-    `instance` are what was proven, and empty or None where nothing was.
+    `instance` are what was proven, and empty or None where nothing was. `credential` is the kind of the user's
+    credential that was refused, and `user` whose it is: receivers of `credential_refused` are told, and no row.
     """
 
     method: str
@@ -65,6 +66,8 @@ class Seen:
     app: str = ""
     app_version: str = ""
     instance: str | None = None
+    credential: str = ""
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -108,7 +111,7 @@ class Recorder:
         self._random = random
         self._pid = 0
         self._lock = threading.Lock()
-        self._waiting: list[RefusalRow] = []
+        self._waiting: list[tuple[RefusalRow, Seen]] = []
         self._counts: dict[_Counted, _Tally] = {}
         self._dropped = self._told = 0
         self._thread: threading.Thread | None = None
@@ -141,7 +144,7 @@ class Recorder:
         self._in_this_process()
         with self._lock:
             if len(self._waiting) < MAX_WAITING:
-                self._waiting.append(row)
+                self._waiting.append((row, seen))
             else:
                 self._dropped += 1
             self._count(seen, reason.code, at)
@@ -165,10 +168,12 @@ class Recorder:
         if dropped:
             logger.error("%d refusals found no room and were not recorded", dropped)
         try:
-            _write(waiting, counts, self.environment)
+            _write([row for row, _ in waiting], counts, self.environment)
         except Error as error:
             logger.error("records were not written: %s", type(error).__name__)  # noqa: TRY400 - rows are in the trace
             self._put_back(waiting, counts)
+        else:
+            _tell(waiting)
 
     def _in_this_process(self) -> None:
         """Begin anew after a fork, whose lock may be held by a thread that does not exist here; start the thread."""
@@ -198,7 +203,7 @@ class Recorder:
         tally.count += 1
         tally.last_seen = at
 
-    def _put_back(self, waiting: list[RefusalRow], counts: Mapping[_Counted, _Tally]) -> None:
+    def _put_back(self, waiting: list[tuple[RefusalRow, Seen]], counts: Mapping[_Counted, _Tally]) -> None:
         with self._lock:
             room = MAX_WAITING - len(self._waiting)
             self._waiting = waiting[:room] + self._waiting
@@ -262,6 +267,18 @@ def _add(counted: _Counted, tally: _Tally, environment: Environment, using: str)
         new = ObservedRoute(first_seen=tally.first_seen, last_seen=tally.last_seen, **key)
         rows.bulk_create([new], ignore_conflicts=True)
         found.update(**added)
+
+
+def _tell(refused: list[tuple[RefusalRow, Seen]]) -> None:
+    """Send what is committed to whoever listens."""
+    for row, seen in refused:
+        told: dict[str, str | bool | None] = {
+            name: getattr(row, name) for name in ("app", "instance", "reason", "method", "route", "enforced")
+        }
+        told |= {"environment": str(row.environment), "record": row.id}
+        signals.send_now(signals.request_refused, **told)
+        if seen.credential:
+            signals.send_now(signals.credential_refused, kind=seen.credential, user=seen.user, **told)
 
 
 def _log(row: RefusalRow) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.utils import timezone
 
+from bonafide import dpop_answer
 from bonafide.admission import Admitted, Exempt, Unproven
 from bonafide.django import adapters, problems, rollout, runtime
 from bonafide.django.records import Seen
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     Verdict = Admitted | Exempt | Unproven | None
 
 _MISSING: Final = object()
+_CREDENTIAL: Final = "bonafide_credential"
 
 
 def verdict_of(request: HttpRequest) -> Verdict:
@@ -49,6 +51,11 @@ def is_enforced(request: HttpRequest) -> bool:
     return rollout.is_enforced(verdict.route, instance=None, network=network_of(address))
 
 
+def name_credential(request: HttpRequest, *, kind: str, user: str | None) -> None:
+    """Say whose credential the refusal is about that is raised or rehearsed next."""
+    vars(request)[_CREDENTIAL] = (kind, user)
+
+
 def rehearse(request: HttpRequest, refusal: VerificationFailed) -> None:
     """Write down a refusal that takes no effect."""
     _record(request, refusal, enforced=False)
@@ -56,13 +63,17 @@ def rehearse(request: HttpRequest, refusal: VerificationFailed) -> None:
 
 def answer(request: HttpRequest, refusal: VerificationFailed) -> HttpResponse:
     """Write down a refusal that takes effect, and return its answer."""
-    return problems.refuse(refusal.reason, _record(request, refusal, enforced=True))
+    verdict = getattr(request, "bonafide", None)
+    route = verdict.route if isinstance(verdict, Admitted | Exempt | Unproven) else None
+    added = dpop_answer.challenge(refusal.reason, route)
+    return problems.refuse(refusal.reason, _record(request, refusal, enforced=True), added=added)
 
 
 def _record(request: HttpRequest, refusal: VerificationFailed, *, enforced: bool) -> str:
     found = getattr(request, "bonafide", None)
     verdict = found if isinstance(found, Admitted | Exempt | Unproven) else None
     attestation = verdict.attestation if isinstance(verdict, Admitted) else None
+    kind, user = vars(request).pop(_CREDENTIAL, ("", None))  # for this refusal alone: a rehearsal goes on to others
     seen = Seen(
         method=adapters.raw_method(request),
         route="" if verdict is None else verdict.route.match,
@@ -70,5 +81,7 @@ def _record(request: HttpRequest, refusal: VerificationFailed, *, enforced: bool
         app="" if attestation is None else attestation.app,
         app_version="" if attestation is None else attestation.app_version,
         instance=None if attestation is None else attestation.instance,
+        credential=kind,
+        user=user,
     )
     return runtime.current().records.refused(seen, refusal.reason, refusal.detail)

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from django.core.signals import setting_changed
 from django.utils import timezone
 
-from bonafide.admission import AttestationMemory, Gate
+from bonafide.admission import Gate
+from bonafide.attestation_memory import AttestationMemory
 from bonafide.django import bans, conf, debug_secrets, directory, openings
 from bonafide.django.enrolment_store import DjangoEnrolmentStore
 from bonafide.django.gates import Provisions

@@ -25,6 +25,7 @@ from bonafide.django import adapters, problems, runtime, spool
 from bonafide.django.governor import Endpoint
 from bonafide.django.records import Seen
 from bonafide.django.service_routes import service_view
+from bonafide.dpop_answer import NONCE
 from bonafide.enrolment import MAX_BODY_BYTES, enrol, issue_challenge, parse_challenge_request, renew
 from bonafide.errors import BonafideError, ConfigurationError, Misuse, VerificationFailed
 from bonafide.keys import jwks
@@ -95,7 +96,11 @@ def challenge(request: HttpRequest, serving: Runtime, now: datetime) -> HttpResp
     wait = serving.governor.enrolment(app.name) if message.purpose is Purpose.ENROL else None
     if wait is not None:
         raise BackOff(challenge_reasons.GOVERNED, app.name, wait)
-    return _json(issue_challenge(service, app, message.purpose, now=now, random=secrets.token_bytes).body())
+    issued = issue_challenge(service, app, message.purpose, now=now, random=secrets.token_bytes)
+    response = _json(issued.body())
+    if issued.is_nonce:
+        response[NONCE] = issued.attestation_challenge
+    return response
 
 
 @endpoint(Endpoint.INSTANCES, "POST")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from bonafide import challenge, client_attestation
@@ -11,12 +11,13 @@ from bonafide.challenge import Challenge, Purpose
 from bonafide.client_attestation import ClientAttestation
 from bonafide.codec import base64url, json
 from bonafide.codec.jwk import parse_public
+from bonafide.enrolment.messages import NO_EVIDENCE
 from bonafide.keys import MAX_TOKEN_LIFETIME
+from bonafide.proof import dpop_nonce
 from bonafide.session import SID_OCTETS, Session, issue_session, session_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from bonafide.appraisal import App, Appraisal
     from bonafide.enrolment.service import Service
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _RENEW_AT: Final = (4, 5)
 """The share of its life after which a client attestation is renewed, so that a slow renewal leaves no gap."""
+
+_NEVER: Final = datetime.fromtimestamp(0, UTC)
+"""When an instance last gave evidence that has none to give."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +61,14 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChallengeIssued:
-    """The answer to `POST /challenge` (200, `no-store`): the challenge, and its life in seconds."""
+    """The answer to `POST /challenge` (200, `no-store`): the challenge, and its life in seconds.
+
+    `is_nonce` is for DPoP: the answer says it in `DPoP-Nonce` as well (ABCA section 6.3).
+    """
 
     attestation_challenge: str
     expires_in: int
+    is_nonce: bool = False
 
     def body(self) -> bytes:
         """Return the JSON body of PROTOCOL section 2."""
@@ -109,11 +117,12 @@ class Grant:
         if self.audience != self.app.audience:
             claims = self._claims(issued_at, expires_at, sid=b"", gate_key="")
             return client_attestation.issue_for_authorization_server(claims, key=ring.signing_key(now)), None
+        if self.record.agree_jwk is None:  # nothing that a session could be sealed to
+            claims = self._claims(issued_at, expires_at, sid=b"", gate_key="")
+            return client_attestation.issue(claims, key=ring.signing_key(now)), None
         gate_key, sid = ring.gate_key(self.audience, now), random(SID_OCTETS)
         claims = self._claims(issued_at, expires_at, sid=sid, gate_key=gate_key.kid)
         token = client_attestation.issue(claims, key=ring.signing_key(now))
-        if self.record.agree_jwk is None:
-            return token, None
         key = session_key(
             gate_key.secret,
             sid=sid,
@@ -148,6 +157,7 @@ class Grant:
             platform=self.record.platform,
             environment=self.record.evidence_environment,
             tier=self.appraisal.tier,
+            asserted_at=_NEVER if self.record.format == NO_EVIDENCE else self.record.asserted_at,
             app_version=self.app_version,
             os_version=self.os_version,
             warnings=warning_words(self.appraisal),
@@ -176,7 +186,15 @@ def issue_challenge(
     A renewal's lives until 10 minutes after the client attestation that it follows. Which one that is, is
     not known here, so it is the longest that there could be, whatever the service's own lifetime is:
     challenges are ordered by their expiry, and a lifetime made shorter must not put new ones before old ones.
+
+    One for `pop` is a nonce for DPoP proofs, under the key that the app's gates hold today; it is not single use.
     """
+    if purpose is Purpose.POP:
+        key = service.keys.ring(app.name, now).gate_key(app.audience, now)
+        nonce = dpop_nonce.issue(key.secret, key_id=key.kid, now=now, random=random)
+        return ChallengeIssued(
+            attestation_challenge=nonce, expires_in=int(dpop_nonce.LIFETIME.total_seconds()), is_nonce=True
+        )
     lifetime = (
         challenge.ENROLMENT_LIFETIME if purpose is Purpose.ENROL else MAX_TOKEN_LIFETIME + challenge.RENEWAL_GRACE
     )

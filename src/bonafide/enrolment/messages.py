@@ -145,7 +145,7 @@ class RenewalMessage:
 
 
 def parse_challenge_request(body: bytes) -> ChallengeMessage:
-    """Parse the body of `POST /challenge`: `{"purpose": "enrol" | "renew", "app": "…"}`.
+    """Parse the body of `POST /challenge`: `{"purpose": "enrol" | "renew" | "pop", "app": "…"}`.
 
     Raises `MalformedEvidence` (`request.body_*`, `challenge.purpose_unknown`).
     """

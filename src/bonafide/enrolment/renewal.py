@@ -9,7 +9,7 @@ can raise what they say. An unknown instance, a wrong key, a ban and a wrong cou
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -129,9 +129,11 @@ class PendingLookup:
         claims = _claims(case.message, found, asserted)
         appraisal = appraise(claims, policy=identity.policy, now=now)
         require_acceptable(appraisal)
+        # An assertion that is sent again is as old as when it was taken first.
+        is_new = asserted is not None and asserted.counter > found.counter
         return PendingRenewal(
             renewal=_renewal(case, found, asserted, appraisal, now),
-            _record=found,
+            _record=replace(found, asserted_at=now) if is_new else found,
             _appraisal=appraisal,
             _case=case,
         )

@@ -7,18 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from bonafide import statement
-from bonafide.admission import (
-    MAX_KNOWN_ATTESTATIONS,
-    Admitted,
-    AttestationMemory,
-    Denied,
-    Exempt,
-    Gate,
-    PendingAdmission,
-    Unproven,
-    admit,
-)
+from bonafide import dpop_answer, statement
+from bonafide.admission import Admitted, Denied, Exempt, Gate, PendingAdmission, Unproven, admit
+from bonafide.attestation_memory import MAX_KNOWN_ATTESTATIONS, AttestationMemory
 from bonafide.codec import base64url
 from bonafide.errors import MalformedEvidence
 from bonafide.gate.asked import read_request
@@ -54,23 +45,28 @@ _network_of: Final = lru_cache(maxsize=4096)(ramp.network_of)  # a phone asks mo
 
 
 class Passed(NamedTuple):
-    """The request may go on, with this statement. `verdict` may be a refusal that takes no effect."""
+    """The request may go on, with this statement. `verdict` may be a refusal that takes no effect.
+
+    `added` is what `dpop_answer` says: fields for the answer to the client.
+    """
 
     statement: str
     record: str
     verdict: Verdict
     upstream: str
     opening: Opening | None = None
+    added: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The request must not go on. `retry_after` is what a limit asks for."""
+    """The request must not go on. `retry_after` is what a limit asks for, `added` as in `Passed`."""
 
     denied: Denied
     record: str
     upstream: str
     retry_after: timedelta | None = None
+    added: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +179,8 @@ class Judge:
         wait: timedelta | None,
     ) -> Passed | Refused:
         opening = None
+        said = dpop_answer.fields(verdict, keys=self._provisioned, now=now, random=secrets.token_bytes)
+        added = tuple(said.items())
         if isinstance(verdict, Denied):
             route = verdict.route
             if route is None:
@@ -194,9 +192,9 @@ class Judge:
             if enforced and route is not None:
                 opening = self._provisioned.opening(route.match, now)
             if enforced and opening is None:
-                return Refused(verdict, record, door.upstream.name, wait)
+                return Refused(verdict, record, door.upstream.name, wait, added)
         word = self._word(verdict, asked, door, record, now)
-        return Passed(word, record, verdict, door.upstream.name, opening)
+        return Passed(word, record, verdict, door.upstream.name, opening, added)
 
     def _word(self, verdict: Verdict, asked: Asked, door: _Door, record: str, now: datetime) -> str:
         """Return the statement about a request that goes on."""

@@ -18,6 +18,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from bonafide import dpop_answer
 from bonafide.errors import ConfigurationError
 from bonafide.gate import snapshot
 from bonafide.gate.identity import read_gate_key
@@ -103,7 +104,7 @@ class GateWorker:
     def _admit(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         outcome = self._judge.judge(environ, datetime.now(UTC))
         if isinstance(outcome, Passed):
-            start_response("204 No Content", [("Bonafide-Admission", outcome.statement)])
+            start_response("204 No Content", [("Bonafide-Admission", outcome.statement), *_for_client(outcome)])
             self._observing.passed(outcome)
             return _EMPTY
         status, fields = _refusal(outcome)
@@ -176,7 +177,13 @@ def _refusal(refused: Refused) -> tuple[int, list[tuple[str, str]]]:
         jitter=secrets.randbelow(RETRY_SPREAD_S),
     )
     status = _UNAUTHORIZED if reason.status == _UNAUTHORIZED else _FORBIDDEN
-    return status, [("Bonafide-Status", str(reason.status)), ("Content-Length", "0"), *problem.fields().items()]
+    fields = {"Bonafide-Status": str(reason.status), "Content-Length": "0"} | problem.fields() | dict(refused.added)
+    return status, list(fields.items())
+
+
+def _for_client(passed: Passed) -> list[tuple[str, str]]:
+    """Return the nonce for the client's next DPoP proof, which the proxy puts on the API's answer."""
+    return [field for field in passed.added if field[0] == dpop_answer.NONCE]
 
 
 def _plain(start_response: StartResponse, status: int, body: bytes) -> Iterable[bytes]:

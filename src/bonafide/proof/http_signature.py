@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     from bonafide.http import HttpRequest
+    from bonafide.reasons import Reason
 
 MAX_AGE_S: Final = 60
 """How far back `created` may lie, unless the route says more."""
@@ -44,6 +45,9 @@ MAX_AHEAD_S: Final = 5
 """How far ahead `created` may lie."""
 
 CLIENT_ATTESTATION: Final = "oauth-client-attestation"
+DPOP: Final = "dpop"
+ATTESTATION_POP: Final = "oauth-client-attestation-pop"
+"""The draft's other proof of possession, which is for authorization servers."""
 
 _SIGNATURE_INPUT: Final = re.compile(
     r'bonafide=((\([^()]*\));created=(0|[1-9][0-9]{0,14});nonce="([A-Za-z0-9_-]{22,64})"'
@@ -74,12 +78,12 @@ class ProvenRequest(NamedTuple):
     """A proof that verified: the holder of the key signed this request at `created`.
 
     `replay_key` names the single use in a replay store. Whether this *is* the first use, and whether
-    the body has the covered `digest`, is not proven here.
+    the body has the covered `digest`, is not proven here. `digest` is None where the proof covers no body (DPoP).
     """
 
     kind: ProofKind
     created: int
-    digest: str
+    digest: str | None
     replay_key: bytes
 
 
@@ -176,8 +180,8 @@ def verify_enrolment_proof(
     path, query = parse_request_line(request)
     verify_form(request)
     proof = parse_proof(request, path=path, query=query, attestation=None)
-    proven = verify_hardware(proof, key=key, jkt=jkt, now=now.timestamp())
-    verify_digest(proven.digest, digest_of((body,)))
+    verify_hardware(proof, key=key, jkt=jkt, now=now.timestamp())
+    verify_digest(proof.digest, digest_of((body,)))
 
 
 def parse_request_line(request: HttpRequest) -> tuple[str, str]:
@@ -217,9 +221,8 @@ _REFUSED: Final = {
 }
 
 
-FIELDS_READ: Final = frozenset(
-    ("signature-input", "signature", "content-digest", CLIENT_ATTESTATION, "authorization", "cookie", "content-type")
-) | frozenset(_REFUSED)
+_PROOFS: Final = ("signature-input", "signature", "content-digest", CLIENT_ATTESTATION, DPOP, ATTESTATION_POP)
+FIELDS_READ: Final = frozenset((*_PROOFS, "authorization", "cookie", "content-type", *_REFUSED))
 """Every header field that judging a request looks at: an adapter that builds no others builds enough."""
 
 
@@ -293,6 +296,25 @@ def digest_of_fields(headers: Mapping[str, str]) -> str:
     return base64url.encode(sha256(_fields(headers)[1].encode("ascii")).digest())
 
 
+def require_plain_fields(headers: Mapping[str, str]) -> None:
+    """Refuse values of Authorization, Cookie and Content-Type that no proof of ours could cover, where none does.
+
+    Raises `MalformedEvidence` (`request.field_*`). Proves nothing else.
+    """
+    _fields(headers)
+
+
+def require_within(created: int, now: float, *, max_age: int, too_old: Reason, in_future: Reason) -> None:
+    """Refuse what was signed longer ago than `max_age` seconds, or more than `MAX_AHEAD_S` ahead, of `now`.
+
+    Raises `VerificationFailed` with the reason given.
+    """
+    if created < now - max_age:
+        raise VerificationFailed(too_old, f"{now - created:.0f} s old")
+    if created > now + MAX_AHEAD_S:
+        raise VerificationFailed(in_future, f"{created - now:.0f} s ahead")
+
+
 def _fields(headers: Mapping[str, str]) -> tuple[str, str]:
     names = lines = ""
     if (value := headers.get("authorization")) is not None:
@@ -324,10 +346,7 @@ def _covered(name: str, value: str) -> str:
 
 
 def _require_fresh(created: int, now: float, max_age: int) -> None:
-    if created < now - max_age:
-        raise VerificationFailed(reasons.CREATED_TOO_OLD, f"{now - created:.0f} s old")
-    if created > now + MAX_AHEAD_S:
-        raise VerificationFailed(reasons.CREATED_IN_FUTURE, f"{created - now:.0f} s ahead")
+    require_within(created, now, max_age=max_age, too_old=reasons.CREATED_TOO_OLD, in_future=reasons.CREATED_IN_FUTURE)
 
 
 def _proven(proof: RequestProof) -> ProvenRequest:

@@ -28,6 +28,7 @@ AREAS: Final = (
     "credential",
     "debug",
     "der",
+    "dpop",
     "enrolment",
     "jose",
     "misuse",

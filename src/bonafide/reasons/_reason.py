@@ -16,6 +16,7 @@ class Action(StrEnum):
 
     RETRY_WITH_CHALLENGE = "retry_with_challenge"
     RENEW = "renew"
+    RENEW_WITH_ASSERTION = "renew_with_assertion"
     SIGN_AGAIN = "sign_again"
     ENROL_AGAIN = "enrol_again"
     FIX_CLOCK = "fix_clock"

@@ -42,3 +42,12 @@ HARDWARE_PROOF_REQUIRED: Final = Reason(
     spec="PROTOCOL section 8",
     action=Action.SIGN_AGAIN,
 )
+
+CONFIRMATION_MISSING: Final = Reason(
+    code="credential.confirmation_missing",
+    meaning="An access token that must name its key (`cnf` with `jkt`) names none, or in another form.",
+    honest_cause="An authorization server that was asked for the token without a DPoP proof.",
+    likely_attack="A plain bearer token of the same user, stolen elsewhere.",
+    remedy="Have the authorization server bind tokens to the key: DPoP at its token endpoint.",
+    spec="RFC 9449 section 6.1; RFC 7800 section 3",
+)

@@ -91,3 +91,9 @@ GATE_NOT_REGISTERED: Final = _misuse(
     "`bonafide gates list` names them.",
     "docs/adr/0011",
 )
+FRESH_MALFORMED: Final = _misuse(
+    "fresh_malformed",
+    "A view demands fresh evidence of an age that is not 1 to 3600 whole seconds.",
+    "Pass whole seconds to `require_fresh` or `Fresh.of`.",
+    "PROTOCOL section 4",
+)

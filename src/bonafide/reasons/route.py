@@ -28,12 +28,22 @@ TIER_TOO_LOW: Final = Reason(
 
 PROOF_KIND_TOO_WEAK: Final = Reason(
     code="route.proof_kind_too_weak",
-    meaning="The route demands a hardware proof and got a session proof.",
+    meaning="The route demands a stronger proof: a session proof where hardware is due, or DPoP where it takes none.",
     honest_cause="An SDK that was not told about the route.",
-    likely_attack="A session key read out of a running app (N4).",
+    likely_attack="A session key read out of a running app (N4), or a proof that leaves body and query open.",
     remedy="Mark the route `hardware` in the SDK as well.",
     spec="PROTOCOL section 6",
     action=Action.SIGN_AGAIN,
+)
+
+NOT_FRESH: Final = Reason(
+    code="route.not_fresh",
+    meaning="The instance's last evidence (attestation or assertion) lies further back than the route's `fresh`.",
+    honest_cause="An app that has not asserted lately: its SDK renews with an assertion, and repeats the request.",
+    likely_attack="A `sign` key used by somebody who cannot have the genuine app assert now.",
+    remedy="None, or a longer `fresh`. A device without App Attest and a debug build never come to meet it again.",
+    spec="PROTOCOL section 4",
+    action=Action.RENEW_WITH_ASSERTION,
 )
 
 APP_VERSION_TOO_OLD: Final = Reason(

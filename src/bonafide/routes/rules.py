@@ -80,6 +80,8 @@ def _parse_rule(rule: object) -> Route:
             arguments[name] = parse(value)
         except (ValueError, TypeError, KeyError, AttributeError):
             refuse(where, f"{key} = {value!r} is not what {key} takes")
+    if "fresh" in rule:
+        arguments.setdefault("proof", ProofKind.HARDWARE)
     return Route(**arguments)
 
 
@@ -155,6 +157,7 @@ _PARSERS: Final[Mapping[str, tuple[str, Callable[[object], object]]]] = {
     "single_use": ("single_use", _flag),
     "max_body": ("max_body", _size),
     "max_age": ("max_age", _whole),
+    "fresh": ("fresh", _whole),
     "min_version": ("min_version", lambda value: parse_version(_text(value))),
     "min_os": ("min_os", lambda value: parse_version(_text(value))),
     "platforms": ("platforms", lambda value: frozenset(Platform(name) for name in _names(value))),
@@ -162,8 +165,6 @@ _PARSERS: Final[Mapping[str, tuple[str, Callable[[object], object]]]] = {
 }
 _KEYS_WITHOUT_PROOF: Final = frozenset(["match", "methods", "client", "because", "max_body", "upgrade"])
 _NOT_BUILT: Final[Mapping[str, tuple[object, ...] | None]] = {
-    "fresh": None,
-    "proof": ("dpop",),
     "client": ("server",),
     "ticket": None,
     "firebase-app-check": None,

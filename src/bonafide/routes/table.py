@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 MAX_PROOF_AGE_S: Final = 300
 """The most that a route for slow uploads may allow between signing and arrival."""
 
+MAX_FRESH_S: Final = 3600
+"""The longest that a route may take evidence for fresh: as long as a client attestation lives at most."""
+
+_WITHOUT_BODY: Final = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))
 _MATCH_CACHE_ENTRIES: Final = 4096
 _MATCH_CACHE_PATH_CHARACTERS: Final = 256
 _WILDCARDS: Final = re.compile(r"(?<=/)(\*\*\Z|\*(?=/|\Z))")
@@ -49,8 +53,8 @@ class Legacy:
 class Route:
     """One rule. `enforced_share` is 1 for `enforce`, 0 for `observe`, between them for a rehearsal.
 
-    `methods` is None for every method. `max_body` is in octets, `max_age` in seconds. Versions are
-    tuples of numbers. A route never weakens what was proven; it only demands more or nothing.
+    `methods` is None for every method. `max_body` is in octets, `max_age` and `fresh` in seconds (None asks for no
+    freshness). Versions are tuples of numbers. A route never weakens what was proven; it only demands more or nothing.
     """
 
     match: str
@@ -65,6 +69,7 @@ class Route:
     single_use: bool = True
     max_body: int | None = None
     max_age: int = 60
+    fresh: int | None = None
     min_version: tuple[int, ...] = ()
     min_os: tuple[int, ...] = ()
     platforms: frozenset[Platform] | None = None
@@ -78,18 +83,37 @@ class Route:
             refuse(
                 self.match, "seal stands beside no legacy, no upgrade and no client but app: they get answers in clear"
             )
+        if self.seal and self.proof is ProofKind.DPOP:
+            refuse(self.match, 'seal stands beside no proof = "dpop": such a proof has no session to seal under')
         if self.client is Client.OPEN and not self.because.strip():
             refuse(self.match, 'an open route says why: because = "…"')
         if not self.single_use and self.methods != frozenset(["GET"]):
             refuse(self.match, 'single_use = false is for methods = ["GET"] only')
         if not 0 < self.max_age <= MAX_PROOF_AGE_S:
             refuse(self.match, f"max_age is 1 to {MAX_PROOF_AGE_S} seconds")
+        if self.fresh is not None:
+            self._refuse_stale_contradictions(self.fresh)
         if self.tier is Tier.CONTRAINDICATED:
             refuse(self.match, "tier is affirming, warning or none")
         if self.legacy is not None and not 0 < self.legacy.max_share <= 1:
             refuse(self.match, "legacy.max_share is above 0 and at most 1")
         if self.client is not Client.APP and self.legacy is not None:
             refuse(self.match, "legacy is for app routes")
+
+    @property
+    def leaves_bodies_open(self) -> bool:
+        """Whether requests that act by their bodies are admitted by a proof that covers none (DPoP)."""
+        return not self.proof.covers_body and not (self.methods is not None and self.methods <= _WITHOUT_BODY)
+
+    def _refuse_stale_contradictions(self, fresh: int) -> None:
+        if not 0 < fresh <= MAX_FRESH_S:
+            refuse(self.match, f"fresh is 1 to {MAX_FRESH_S} seconds")
+        if self.proof is not ProofKind.HARDWARE:
+            refuse(self.match, "fresh is for hardware proofs: a session key is no fresher than its attestation")
+        if self.tier is Tier.NONE:
+            refuse(self.match, "fresh asks for evidence, and tier none for none")
+        if self.legacy is not None:
+            refuse(self.match, "legacy would let in requests that prove nothing, where fresh asks for the most")
 
 
 class RouteTable:

@@ -68,12 +68,16 @@ class AppKeys:
         audiences: Collection[str],
         clock: Callable[[], datetime] = _system_time,
         random: Callable[[int], bytes] = os.urandom,
+        rotated: Callable[[str, tuple[ScheduledKey, ...], datetime], None] | None = None,
     ) -> None:
         """Name the documents; nothing is read or written yet.
 
+        `rotated` is told the app, its signing keys and the time whenever this process has written new ones.
         Raises `ConfigurationError` (`configuration.setting_malformed`) for an app without a usable name.
         """
         home = document_name(app)
+        self._app = app
+        self._rotated = rotated
         self._storage = storage
         self._signing = f"{home}/signing.json"
         self._gate = f"{home}/gate.json"
@@ -95,6 +99,16 @@ class AppKeys:
         if self._due(ring, now) and (self._may_reread(now) or not ring.serves(self._audiences, now)):
             return self._load(now)
         return ring
+
+    def held(self) -> KeyRing:
+        """Return the keys as they lie in the storage: nothing is made, rotated or erased, and nothing remembered.
+
+        Raises `ConfigurationError` as `current`, and `StorageSilent`.
+        """
+        return KeyRing(
+            signing=self._parse_signing(self._storage.read(self._signing)),
+            gate=self._parse_gate(self._storage.read(self._gate)),
+        )
 
     def find(self, kid: str, now: datetime | None = None) -> VerificationKey | None:
         """Return the published signing key of this id, or None. Without `now` it is what the clock says."""
@@ -138,10 +152,7 @@ class AppKeys:
         self._read_at = now
         ring = self._ring
         try:
-            ring = KeyRing(
-                signing=self._parse_signing(self._storage.read(self._signing)),
-                gate=self._parse_gate(self._storage.read(self._gate)),
-            )
+            ring = self.held()
             if self._due(ring, now):
                 ring = self._rotate(now)
         except StorageSilent as silence:
@@ -152,9 +163,19 @@ class AppKeys:
         return ring
 
     def _rotate(self, now: datetime) -> KeyRing:
-        signing = self._storage.change(self._signing, lambda data: self._plan_signing(data, now))
+        ours = False
+
+        def plan(data: bytes | None) -> bytes | None:
+            nonlocal ours
+            planned = self._plan_signing(data, now)
+            ours = planned is not data  # of several plans the last one is written, if any
+            return planned
+
+        signing = self._parse_signing(self._storage.change(self._signing, plan))
+        if ours and self._rotated is not None:
+            self._rotated(self._app, signing, now)
         gate = self._storage.change(self._gate, lambda data: self._plan_gate(data, now))
-        return KeyRing(signing=self._parse_signing(signing), gate=self._parse_gate(gate))
+        return KeyRing(signing=signing, gate=self._parse_gate(gate))
 
     def _parse_signing(self, data: bytes | None) -> tuple[ScheduledKey, ...]:
         return () if data is None else key_text.parse_signing_keys(data, self._storage.where(self._signing))
@@ -199,6 +220,11 @@ class ServiceKeys:
                 _read_or_make(self._storage, self.NAME, self._made), self._storage.where(self.NAME)
             )
         return self._ring
+
+    def held(self) -> ServiceRing | None:
+        """Return what lies in the storage, or None where nothing was made yet. Raises as `AppKeys.held`."""
+        data = self._storage.read(self.NAME)
+        return None if data is None else key_text.parse_service_key(data, self._storage.where(self.NAME))
 
     def _made(self) -> bytes:
         key, spare = (ServiceKey.of(private_key_from(self._random(PRIVATE_KEY_OCTETS))) for _ in range(2))

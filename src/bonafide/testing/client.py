@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from bonafide.terms import ProofKind
+from bonafide.testing.authorization_server import attest_for
 from bonafide.testing.clock import LearnedClock
 from bonafide.testing.conversation import Conversation
 from bonafide.testing.device import Build, Device
@@ -205,6 +206,19 @@ class AppClient(httpx.Client):
     def renew(self) -> None:
         """Renew now instead of when it is due. Raises `Refused`, `AnswerRefused`, `Stopped`."""
         self._run(self.conversation.renew())
+
+    def attest_for(self, audience: str) -> str:
+        """Return a client attestation for an authorization server that the service lists among the app's audiences.
+
+        Raises as `enrol`.
+        """
+        found: list[str] = []
+
+        def steps() -> Steps:
+            found.append((yield from attest_for(self.conversation, self.device, audience)))
+
+        self._run(steps())
+        return found[0]
 
     def _run(self, steps: Steps) -> None:
         step = next(steps, None)

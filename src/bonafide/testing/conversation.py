@@ -22,6 +22,7 @@ from bonafide.proof.http_signature import HardwareSigner, SessionSigner
 from bonafide.reasons import Action
 from bonafide.session import mac_key, open_session, seal_response_key
 from bonafide.terms import ProofKind
+from bonafide.testing import dpop
 from bonafide.testing.device import (
     Enrolled,
     KeyUnusable,
@@ -40,10 +41,11 @@ from bonafide.testing.hints import (
     retry_after,
 )
 from bonafide.testing.sealed_answers import CLEAR, Hearing
+from bonafide.testing.service_answers import read_object, read_seconds, read_text
 from bonafide.testing.signed_request import SAFE_METHODS, prove, redirected, signature_base
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator
 
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -78,6 +80,7 @@ class Conversation:
         self._clock = clock
         self._random = random
         self._stopped: Action | None = None
+        self._nonce = dpop.Nonce()
 
     @property
     def service_path(self) -> str:
@@ -95,10 +98,13 @@ class Conversation:
         seen: Counter[Action] = Counter()
         redirects = 0
         while True:
+            if proof is ProofKind.DPOP and self._nonce.at(self._clock.now()) is None:
+                yield from self._challenge("pop")  # first: a refused request is not always one that may be repeated
             self.sign(request, proof=proof)
             key = self.answer_key(request) if hear.needs_key else None
             response = yield request
             self._clock.learn(response.headers.get("date"))
+            brought_nonce = self._nonce.learn(response, self._clock.now())
             response = hear.hear(response, key)
             following = redirected(request, response)
             if following is not None and redirects < MAX_REDIRECTS:
@@ -109,8 +115,10 @@ class Conversation:
                 hear.conclude(response)
                 return
             if not _repeatable(request):
+                if action is Action.RENEW_WITH_ASSERTION:  # whoever decides to send it again has what it takes
+                    yield from self._follow(action, response)
                 raise OutcomeUnknown(request, response)
-            if action is Action.SIGN_AGAIN:
+            if action in _BY_HARDWARE and not (proof is ProofKind.DPOP and brought_nonce):
                 proof = ProofKind.HARDWARE  # also where the route demands it and the caller did not know
             yield from self._follow(action, response)
 
@@ -126,6 +134,10 @@ class Conversation:
         session = enrolled.session
         return sealing.answer_key(seal_response_key(session.key), sid=session.sid, base=signature_base(request))
 
+    def learn_nonce(self, response: httpx.Response) -> None:
+        """Keep the nonce that an answer brings for the next DPoP proof: for whoever signs and sends by themselves."""
+        self._nonce.learn(response, self._clock.now())
+
     def _may_follow(self, action: Action, seen: Counter[Action]) -> bool:
         """Count this hint, and tell whether its bound still allows following it."""
         seen[action] += 1
@@ -138,6 +150,8 @@ class Conversation:
             yield Pause(retry_after(response))
         elif action is Action.ENROL_AGAIN:
             yield from self.enrol_again()
+        elif action is Action.RENEW_WITH_ASSERTION:
+            yield from self.renew_with_assertion()
         elif action in {Action.RENEW, Action.RETRY_WITH_CHALLENGE} or (
             action is Action.FIX_CLOCK and self._clock.trusted  # only a new session can correct it further
         ):
@@ -152,6 +166,16 @@ class Conversation:
         if enrolled is None:
             message = "nothing to sign with"
             raise RuntimeError(message)
+        if proof is ProofKind.DPOP:
+            dpop.prove(
+                request,
+                self._keychain.sign_key,
+                attestation=enrolled.client_attestation,
+                issued_at=int(self._clock.now()),
+                identifier=base64url.encode(self._random(NONCE_OCTETS)),
+                nonce=self._nonce.at(self._clock.now()),
+            )
+            return
         session = enrolled.session
         signer: HardwareSigner | SessionSigner
         if proof is ProofKind.SESSION and session is not None:
@@ -266,12 +290,22 @@ class Conversation:
                 return
             self._refuse("renewal", response)
 
+    def renew_with_assertion(self) -> Steps:
+        """Renew with an assertion that is made now, whether or not one is due. Raises as `renew`.
+
+        A renewal that was begun before may have been taken before: what it carries is then as old as that. A device
+        that has no assertion to give renews by its key alone.
+        """
+        self._keychain.renewal = None
+        yield from self.renew()
+
     def _challenge(self, purpose: str) -> Generator[httpx.Request | Pause, httpx.Response, str]:
         body = json.dump({"purpose": purpose, "app": self._device.build.app})
         response = yield from self._post("/challenge", body, signed=False)
         if response.status_code != httpx.codes.OK:
             self._refuse("challenge", response)
-        return _text(_object(response), "attestation_challenge")
+        self._nonce.learn(response, self._clock.now())
+        return read_text(read_object(response), "attestation_challenge")
 
     def _post(
         self, path: str, body: bytes, *, signed: bool
@@ -310,27 +344,27 @@ class Conversation:
 
     def _adopt(self, response: httpx.Response, pending: PendingMessage) -> None:
         """Take over what the service issued, if the session is by a pinned key and for what was sent."""
-        answer = _object(response)
-        instance = _text(answer, "instance")
+        answer = read_object(response)
+        instance = read_text(answer, "instance")
         keychain = self._keychain
         if keychain.enrolled is not None and keychain.enrolled.instance != instance:
             message = "a renewal answered for another instance"
             raise AnswerRefused(message)
-        lifetime = _seconds(answer, "expires_in")
+        lifetime = read_seconds(answer, "expires_in")
         issued_at = self._clock.now()
         session = None
         if keychain.agree_key is not None:
-            session = self._open(_text(answer, "session"), keychain.agree_key, instance, pending.challenge)
+            session = self._open(read_text(answer, "session"), keychain.agree_key, instance, pending.challenge)
             self._clock.trust(session.issued_at)
             issued_at = session.issued_at.timestamp()
             lifetime = (session.expires_at - session.issued_at).total_seconds()
         keychain.enrolled = Enrolled(
             instance=instance,
-            client_attestation=_text(answer, "client_attestation"),
+            client_attestation=read_text(answer, "client_attestation"),
             session=session,
-            renew_at=issued_at + min(_seconds(answer, "renew_after"), lifetime),
+            renew_at=issued_at + min(read_seconds(answer, "renew_after"), lifetime),
             expires_at=issued_at + lifetime,
-            next_challenge=_text(answer, "next_challenge"),
+            next_challenge=read_text(answer, "next_challenge"),
         )
 
     def _open(self, token: str, agree_key: ec.EllipticCurvePrivateKey, instance: str, challenge: str) -> Session:
@@ -349,31 +383,9 @@ class Conversation:
 
 
 _TERMINAL: Final = frozenset([Action.GIVE_UP, Action.UPDATE_APP])
+_BY_HARDWARE: Final = frozenset([Action.SIGN_AGAIN, Action.RENEW_WITH_ASSERTION])
 _FRESH_KEY: Final = frozenset([Action.RETRY_WITH_CHALLENGE, Action.ENROL_AGAIN])
 
 
 def _repeatable(request: httpx.Request) -> bool:
     return request.method in SAFE_METHODS or "idempotency-key" in request.headers
-
-
-def _object(response: httpx.Response) -> Mapping[str, object]:
-    try:
-        return json.parse_object(response.content)
-    except BonafideError as error:
-        raise AnswerRefused(error.reason.code) from None
-
-
-def _text(answer: Mapping[str, object], name: str) -> str:
-    value = answer.get(name)
-    if not isinstance(value, str):
-        message = f"{name} is missing"
-        raise AnswerRefused(message)
-    return value
-
-
-def _seconds(answer: Mapping[str, object], name: str) -> float:
-    value = answer.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        message = f"{name} is missing"
-        raise AnswerRefused(message)
-    return float(value)

@@ -141,14 +141,15 @@ def enrolment_message(device: Device, challenge: str, key: str | None) -> Pendin
     return PendingMessage(client_data=json.dump(client_data), challenge=challenge, key=key)
 
 
-def renewal_message(device: Device, challenge: str, instance: str) -> PendingMessage:
-    """Begin a renewal of `instance`."""
+def renewal_message(device: Device, challenge: str, instance: str, *, audience: str | None = None) -> PendingMessage:
+    """Begin a renewal of `instance`; `audience` is an authorization server's, None for the app's own."""
     client_data: Mapping[str, object] = {
         "type": "renew",
         "challenge": challenge,
         "app": device.build.app,
         "instance": instance,
         "jkt": device.keychain.jkt,
+        **({} if audience is None else {"aud": audience}),
         **_versions(device.build),
     }
     return PendingMessage(client_data=json.dump(client_data), challenge=challenge, key=device.keychain.attest_key)

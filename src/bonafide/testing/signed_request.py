@@ -9,16 +9,18 @@ import httpx
 
 from bonafide.http import HttpRequest, Origin, encode_target, split_target
 from bonafide.proof.content_digest import digest_of
-from bonafide.proof.http_signature import CLIENT_ATTESTATION, parse_proof, sign
+from bonafide.proof.http_signature import CLIENT_ATTESTATION, DPOP, parse_proof, sign
 
 if TYPE_CHECKING:
     from bonafide.proof.http_signature import HardwareSigner, SessionSigner
 
 SAFE_METHODS: Final = frozenset(["GET", "HEAD", "OPTIONS"])
 
+OWN_HEADERS: Final = (CLIENT_ATTESTATION, "content-digest", "signature-input", "signature", DPOP)
+"""What an attempt puts on a request, and the next one replaces."""
+
 _REDIRECTS_KEPT: Final = frozenset([307, 308])
 _REDIRECTS_TO_GET: Final = frozenset([301, 302, 303])
-_OWN_HEADERS: Final = (CLIENT_ATTESTATION, "content-digest", "signature-input", "signature")
 
 
 def prove(
@@ -34,7 +36,7 @@ def prove(
     What an earlier attempt left is replaced. Raises `MalformedEvidence` (`request.target_not_canonical`) for
     a URL that has no admitted spelling.
     """
-    for name in _OWN_HEADERS:
+    for name in OWN_HEADERS:
         request.headers.pop(name, None)
     target = canonical_target(request.url)
     request.url = request.url.copy_with(raw_path=target.encode("ascii"))

@@ -8,6 +8,7 @@ finds what the gate said in `environ["bonafide.admission"]` or `scope["bonafide.
 `sender` is None where nothing was admitted: the route asks for no proof, or only observes.
 
 What is proven beside what `bonafide.statement.verify` proves: where there is a sender, the body that the application
-reads is, to the octet, the one that was signed. What is not: the use of a statement more than once within its ten
+reads is, to the octet, the one that was signed, unless `sender.digest` is None: a DPoP proof covers no body (nor
+query, nor cookies). What is not proven: the use of a statement more than once within its ten
 seconds, by somebody who reads what passes between gate and API.
 """

@@ -4,7 +4,8 @@
 public enum BonafideError: Error, Hashable, Sendable {
     /// The device or this kind of process cannot attest, and `Options.unsupportedDevices` does not let it go on.
     case unsupportedDevice
-    /// An extension found no enrolment, or one that needs an assertion: only the app itself can make it.
+    /// An extension found no enrolment, or one that needs an assertion (for a renewal, or for a route that wants fresh
+    /// evidence): only the app itself can make it.
     case appMustRun
     /// The Keychain cannot be read now (before the first unlock after a restart). Nothing was changed; try later.
     case storageUnavailable
@@ -53,6 +54,8 @@ public enum BonafideError: Error, Hashable, Sendable {
 public enum Action: String, Hashable, Sendable, CaseIterable {
     case retryWithChallenge = "retry_with_challenge"
     case renew
+    /// The route wants evidence that was given just now; any proxy that writes this costs an assertion per request.
+    case renewWithAssertion = "renew_with_assertion"
     case signAgain = "sign_again"
     case enrolAgain = "enrol_again"
     case fixClock = "fix_clock"

@@ -64,7 +64,9 @@ func everyError(_ error: BonafideError) -> String {
 
 func everyAction(_ action: Action) -> Bool {
     switch action {
-    case .retryWithChallenge, .renew, .signAgain, .enrolAgain, .fixClock, .backOff, .updateApp, .giveUp: true
+    case .retryWithChallenge, .renew, .renewWithAssertion, .signAgain, .enrolAgain, .fixClock, .backOff, .updateApp,
+        .giveUp:
+        true
     }
 }
 

@@ -353,6 +353,18 @@ def test_the_service_s_endpoints_are_not_on_the_operators_listener(service: Runn
     assert service.ask_console("/bonafide/v1/jwks.json").status_code == 404
 
 
+def test_an_operator_sees_the_keys_that_apps_are_built_with(service: RunningService) -> None:
+    service.run("admin", "create", "berta", "--password-stdin", stdin="a long and quiet river\n")
+    pinned = service.run("keys", "list").splitlines()[0].split()[2]
+    with httpx.Client(base_url=service.console, trust_env=False, follow_redirects=True) as browser:
+        browser.get("/admin/login/")
+        form = {"username": "berta", "password": "a long and quiet river"}
+        browser.post("/admin/login/", data=form | {"csrfmiddlewaretoken": browser.cookies["csrftoken"]})
+        listing = browser.get("/admin/bonafide/keyset/")
+        (page,) = re.findall(r'href="(/admin/bonafide/keyset/\d+/change/)', listing.text)
+        assert f"<code>{pinned}</code>" in browser.get(page).text
+
+
 def test_an_operator_logs_in_and_guessing_is_limited(service: RunningService) -> None:
     service.run("admin", "create", "anna", "--password-stdin", stdin="a long and quiet river\n")
     assert log_in(service, "a long and quiet river") == 302

@@ -52,6 +52,12 @@ def test_customer_orders_something(app: AppClient, customers: dict[str, int]) ->
     assert Order.objects.filter(user=customers["ada"], item="ü").count() == 1
 
 
+def test_customer_moves_house(app: AppClient, customers: dict[str, int]) -> None:
+    headers = log_in(app, "ada") | {"Idempotency-Key": "1"}  # so that the app may repeat it, signed as the route wants
+    answer = app.put("/api/me/address", headers=headers, json={"address": "Quai 1"})
+    assert answer.json()["address"] == "Quai 1"
+
+
 def test_script_is_refused(client: Client, customers: dict[str, int]) -> None:
     assert client.get("/api/config", secure=True).status_code in {400, 401}
 

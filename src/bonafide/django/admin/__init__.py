@@ -7,6 +7,7 @@ from bonafide.django.admin.gates import OpeningAdmin, RegisteredGateAdmin
 from bonafide.django.admin.identities import AppAdmin, DebugSecretAdmin
 from bonafide.django.admin.instances import InstanceAdmin
 from bonafide.django.admin.journal import AuditEventAdmin, ObservedRouteAdmin, RefusalAdmin
+from bonafide.django.admin.keys import KeySetAdmin
 
 __all__ = [
     "AppAdmin",
@@ -14,6 +15,7 @@ __all__ = [
     "BanAdmin",
     "DebugSecretAdmin",
     "InstanceAdmin",
+    "KeySetAdmin",
     "ObservedRouteAdmin",
     "OpeningAdmin",
     "RefusalAdmin",

@@ -1,7 +1,7 @@
 """Permission classes and a renderer for Django REST framework. They demand what `demands` says, and tighten only.
 
     class Transfer(APIView):
-        permission_classes = [IsAuthenticated, HardwareProof, MinimumTier.of(Tier.AFFIRMING)]
+        permission_classes = [IsAuthenticated, Fresh.of(30), MinimumTier.of(Tier.AFFIRMING)]
 
 A permission raises instead of answering False, so that the refusal is answered as the middleware's are, and so that
 no `A | B` turns it into a choice where it stands first. Where it stands second it is one: list it on its own.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import JSONRenderer
 
-from bonafide.django import demands, sealed_answers
+from bonafide.django import binding, demands, sealed_answers
 from bonafide.errors import Misuse
 from bonafide.reasons import sealed as sealed_reasons
 from bonafide.terms import Tier
@@ -50,6 +50,22 @@ class HardwareProof(Admitted):
     def demand(self) -> Demand:
         """Return the demand."""
         return demands.hardware_proof
+
+
+class Fresh(Admitted):
+    """Demand a hardware proof, and evidence at most `seconds` old: 30 unless `Fresh.of(...)` says otherwise."""
+
+    seconds: ClassVar[int] = 30
+
+    @classmethod
+    def of(cls, seconds: int) -> type[Self]:
+        """Return the permission class for this many seconds. Raises `Misuse` (`misuse.fresh_malformed`)."""
+        demands.fresh_evidence(seconds)
+        return type(f"{cls.__name__}_{seconds}", (cls,), {"seconds": seconds})
+
+    def demand(self) -> Demand:
+        """Return the demand."""
+        return demands.fresh_evidence(self.seconds)
 
 
 class MinimumTier(Admitted):
@@ -96,3 +112,12 @@ class SealedJSONRenderer(JSONRenderer):
             raise Misuse(sealed_reasons.KEY_MISSING, "rendered without a request")
         sealed_answers.require_sealed(request._request, strict=True)  # noqa: SLF001 - Django's own request
         return super().render(data, accepted_media_type, renderer_context)
+
+
+class LoginProofMixin:
+    """Refuses a login that could not be bound before anybody looks at the password. Put it before the login's view."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Raise as `binding.require_login_proof`, whatever the method: authentication comes after this."""
+        binding.require_login_proof(request._request)  # noqa: SLF001 - Django's own request
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]  # the view it is mixed into

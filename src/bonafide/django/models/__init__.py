@@ -16,6 +16,7 @@ from bonafide.django.models.gates import Opening, RegisteredGate
 from bonafide.django.models.identities import App, DebugSecret, Identity
 from bonafide.django.models.instances import AttestKey, EvidenceRecord, Instance, SignKey, SpentChallenge
 from bonafide.django.models.journal import AuditEvent, AuditKind, GovernorBucket, ObservedRoute, Refusal
+from bonafide.django.models.keys import KeySet
 from bonafide.django.models.sealed_secrets import SealedSecret
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "GovernorBucket",
     "Identity",
     "Instance",
+    "KeySet",
     "ObservedRoute",
     "Opening",
     "Refusal",

@@ -157,6 +157,14 @@ _SNIPPET: Final = """\
 				response_header_timeout {deadline}
 				compression off
 			}}
+			@bonafide_admitted_with_nonce {{
+				status 204
+				header DPoP-Nonce *
+			}}
+			handle_response @bonafide_admitted_with_nonce {{
+				vars bonafide_admission {{rp.header.Bonafide-Admission}}
+				header DPoP-Nonce {{rp.header.DPoP-Nonce}}
+			}}
 			@bonafide_admitted status 204
 			handle_response @bonafide_admitted {{
 				vars bonafide_admission {{rp.header.Bonafide-Admission}}
@@ -215,7 +223,7 @@ _REFUSAL: Final = """\
 				header Content-Type application/problem+json
 				header Cache-Control no-store
 				copy_response_headers {{
-					include Bonafide-Action Bonafide-Record Retry-After WWW-Authenticate
+					include Bonafide-Action Bonafide-Record Retry-After WWW-Authenticate DPoP-Nonce
 				}}
 				respond `{document}` {status}
 			}}"""

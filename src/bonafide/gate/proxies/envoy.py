@@ -100,8 +100,10 @@ def _ext_authz(front: Front) -> dict[str, Any]:
                         {"prefix": "bonafide-"},
                         {"exact": "retry-after"},
                         {"exact": "www-authenticate"},
+                        {"exact": "dpop-nonce"},
                     ]
                 },
+                "allowed_client_headers_on_success": {"patterns": [{"exact": "dpop-nonce"}]},
             },
         },
     }

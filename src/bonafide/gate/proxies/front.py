@@ -16,6 +16,7 @@ from bonafide.gate.config import BodyDigest
 from bonafide.http import Origins
 from bonafide.reasons import configuration as reasons
 from bonafide.routes import Client
+from bonafide.terms import ProofKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,6 +167,11 @@ class Site:
         routes = tuple(self.routes)
         last = max((index for index, route in enumerate(routes) if route.upgrade), default=-1)
         return routes[: last + 1]
+
+    @property
+    def takes_dpop(self) -> bool:
+        """Whether any route takes DPoP proofs, whose clients read their next nonce from every answer."""
+        return any(route.proof is ProofKind.DPOP for route in self.routes)
 
     @property
     def unproven(self) -> bool:

@@ -23,7 +23,7 @@ local LEFT_OUT = {
 -- Fields that came more than once reach gate and API as one, so that both read the same.
 local JOINED = { ["cookie"] = "; ", ["content-type"] = ", " }
 
-local function refuse(txn, status, action, record, retry_after, challenge)
+local function refuse(txn, status, action, record, retry_after, challenge, nonce)
   local reply = txn:reply()
   reply:set_status(status, TITLES[status])
   reply:add_header("content-type", "application/problem+json")
@@ -32,6 +32,7 @@ local function refuse(txn, status, action, record, retry_after, challenge)
   reply:add_header("bonafide-record", record)
   if retry_after then reply:add_header("retry-after", retry_after) end
   if challenge then reply:add_header("www-authenticate", challenge) end
+  if nonce then reply:add_header("dpop-nonce", nonce) end
   reply:set_body(string.format(
     '{"type":"about:blank","title":"%s","status":%d,"action":"%s","record":"%s"}', TITLES[status], status, action, record
   ))
@@ -91,6 +92,8 @@ local function admit(txn, gate, timeout)
   if asked and answer and answer.status == 204 then
     local admission = first(answer.headers, "bonafide-admission")
     if admission then txn.http:req_set_header("Bonafide-Admission", admission) end
+    local nonce = first(answer.headers, "dpop-nonce")
+    if nonce then txn:set_var("txn.bonafide_nonce", nonce) end  -- for the client, on the API's answer
     txn:set_var("txn.bonafide_admitted", true)  -- what has no such mark goes no further, whatever became of this action
     return
   end
@@ -100,7 +103,8 @@ local function admit(txn, gate, timeout)
     local action = (first(answer.headers, "bonafide-action") or ""):match("^[a-z_]+$") or "give_up"
     local record = (first(answer.headers, "bonafide-record") or ""):match("^[%w_-]+$") or txn.f:uuid()
     local challenge = status == 401 and first(answer.headers, "www-authenticate") or nil
-    return refuse(txn, status, action, record, first(answer.headers, "retry-after"), challenge)
+    local nonce = first(answer.headers, "dpop-nonce")
+    return refuse(txn, status, action, record, first(answer.headers, "retry-after"), challenge, nonce)
   end
   core.Alert("bonafide: the gate did not answer")
   refuse(txn, 503, "back_off", txn.f:uuid(), tostring(math.random(2, 9)), nil)

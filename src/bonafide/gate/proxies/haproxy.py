@@ -151,6 +151,7 @@ _ADMIT: Final = """\
     http-request del-header HTTP2-Settings
     http-response del-header Bonafide-Admission
     http-response del-header Bonafide-Status
+    http-response set-header DPoP-Nonce %[var(txn.bonafide_nonce)] if {{ var(txn.bonafide_nonce) -m found }}
     http-request set-header X-Forwarded-For %[src]
     http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
     http-request set-header X-Forwarded-Proto http if !{{ ssl_fc }}

@@ -73,7 +73,8 @@ def server_level(front: Front, site: Site) -> str:
     """Return what stands in the server { } of one upstream."""
     buffering = "off" if site.streams_bodies else "on"
     parts = [
-        texts.SERVER_LEVEL.format(admit=ADMIT, max_body=_max_body(site), buffering=buffering),
+        texts.SERVER_LEVEL.format(admit=ADMIT, max_body=_max_body(site), buffering=buffering)
+        + (texts.DPOP if site.takes_dpop else ""),
         texts.ADMIT.format(admit=ADMIT, name=site.identifier, deadline=_time(front.deadline)),
         _api(site),
     ]

@@ -50,6 +50,11 @@ map $bonafide_said_retry $bonafide_retry {
     "~^[0-9]{1,6}$" $bonafide_said_retry;
 }
 
+map $bonafide_said_nonce $bonafide_nonce {
+    default "";
+    "~^[A-Za-z0-9._-]{1,256}$" $bonafide_said_nonce;
+}
+
 # A gate that is away sends all clients back at once; not to the same second.
 split_clients $request_id $bonafide_pause {
     12.5% 2;
@@ -119,6 +124,7 @@ auth_request_set $bonafide_status      $upstream_http_bonafide_status;
 auth_request_set $bonafide_said_action $upstream_http_bonafide_action;
 auth_request_set $bonafide_said_record $upstream_http_bonafide_record;
 auth_request_set $bonafide_said_retry  $upstream_http_retry_after;
+auth_request_set $bonafide_said_nonce  $upstream_http_dpop_nonce;
 error_page 401 403 = @bonafide_refused;
 error_page 413 = @bonafide_too_large;
 error_page 500 = @bonafide_silent;       # how auth_request says that the gate did not answer
@@ -129,6 +135,13 @@ proxy_cache off;
 proxy_store off;
 proxy_redirect off;
 proxy_intercept_errors off;              # the API's own 401, 403, 413 and 500 are its own
+"""
+
+DPOP: Final = """\
+
+# The nonce for a client's next DPoP proof, on every answer. Nginx takes `add_header` from the next level up only where
+# a level has none of its own: lines that the site has in http { } or in a location of its own are to be repeated there.
+add_header DPoP-Nonce $bonafide_nonce always;
 """
 
 ADMIT: Final = """\
@@ -241,6 +254,7 @@ location @bonafide_refused {{
     add_header Bonafide-Action $bonafide_action always;
     add_header Bonafide-Record $bonafide_record always;
     add_header Retry-After $bonafide_retry always;
+    add_header DPoP-Nonce $bonafide_nonce always;
     add_header Cache-Control no-store always;
 {cases}
     {otherwise}

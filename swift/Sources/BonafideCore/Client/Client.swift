@@ -38,16 +38,20 @@ public final class Client: Sendable {
     /// Throws `BonafideError` and `CancellationError`. Proves nothing to the app: whether the request is admitted is
     /// for the API to say.
     public func prove(_ request: RequestHead, proof: ProofKind = .session) async throws -> ProofFields {
+        try await prove(request, proof, credentials())
+    }
+
+    private func credentials() async throws -> Credentials {
         let now = clock.now()
         if let credentials = live.withLock({ $0 }), credentials.isUsable(at: now) {
             if now >= credentials.renewAt { renewEarly(now) }
-            return try await prove(request, proof, credentials)
+            return credentials
         }
         try await keeper.satisfy(.usable)
         guard let credentials = live.withLock({ $0 }) else {
             throw BonafideError.answerRefused("nothing to prove with")
         }
-        return try await prove(request, proof, credentials)
+        return credentials
     }
 
     private func prove(
@@ -93,7 +97,8 @@ public final class Client: Sendable {
         var seen: [Action: Int] = [:]
         var patience = configuration.patience
         while true {
-            let fields = try await prove(request, proof: proof)
+            let credentials = try await credentials()
+            let fields = try await prove(request, proof, credentials)
             let (answer, head) = try await send(fields)
             clock.learn(head["date"])
             guard let action = head.action, !action.isTerminal else { return answer }
@@ -108,19 +113,26 @@ public final class Client: Sendable {
                 continue
             }
             do {
-                try await follow(action, fields)
-            } catch is Story.EnrolAgainUsedUp {
+                try await follow(action, credentials)
+            } catch is Story.EnrolAgainUsedUp, is NothingToAssertWith {
                 return answer
             }
             guard repeatable else { throw BonafideError.outcomeUnknown(action) }
             // The route may demand it, and the caller did not know.
-            if action == .signAgain { proof = .hardware }
+            if action == .signAgain || action == .renewWithAssertion { proof = .hardware }
         }
     }
 
-    private func follow(_ action: Action, _ fields: ProofFields) async throws {
-        let refused = fields.clientAttestation ?? ""
+    /// A device without an App Attest key was asked for an assertion: the refusal stays one.
+    private struct NothingToAssertWith: Error {}
+
+    private func follow(_ action: Action, _ credentials: Credentials) async throws {
+        let refused = credentials.attestation
         switch action {
+        case .renewWithAssertion:
+            guard credentials.canAssert else { throw NothingToAssertWith() }
+            guard configuration.role == .app else { throw BonafideError.appMustRun }
+            try await keeper.satisfy(.assertedAfter(credentials.assertedFor))
         case .renew, .retryWithChallenge: try await keeper.satisfy(.otherThan(refused))
         case .enrolAgain: try await keeper.satisfy(.enrolledAfter(refused))
         case .fixClock where clock.isTrusted: try await keeper.satisfy(.otherThan(refused))

@@ -8,11 +8,17 @@ actor Keeper {
         case early
         /// Another one than this, which an answer refused.
         case otherThan(String)
+        /// Evidence that was given for another challenge than this, as an answer asked for it.
+        case assertedAfter(String)
         /// An enrolment that followed this attestation, because an answer asked for it.
         case enrolledAfter(String)
 
         var isEnrolment: Bool {
             if case .enrolledAfter = self { true } else { false }
+        }
+
+        var isAssertion: Bool {
+            if case .assertedAfter = self { true } else { false }
         }
     }
 
@@ -23,6 +29,7 @@ actor Keeper {
     private let live: Guarded<Credentials?>
     private let holder: Ledger.Holder
     private var flight: Promise?
+    private var flightAsserts = false
     private var stopped: Action?
 
     init(
@@ -43,6 +50,7 @@ actor Keeper {
     func satisfy(_ need: Need) async throws {
         while !isMet(need) {
             if let flight {
+                let asserts = flightAsserts
                 do {
                     try await flight.wait()
                     // An answer may want renewal at once; it is not renewed for each that waited.
@@ -50,11 +58,15 @@ actor Keeper {
                 } catch let error as Story.EnrolAgainUsedUp {
                     // Somebody else wanted a new enrolment. Who did not goes on alone.
                     guard !need.isEnrolment else { throw error }
+                } catch BonafideError.attestationFailed(let failure) {
+                    // Likewise for who needs no assertion.
+                    guard asserts, !need.isAssertion else { throw BonafideError.attestationFailed(failure) }
                 }
                 continue
             }
             let promise = Promise()
             flight = promise
+            flightAsserts = need.isAssertion
             // Whoever comes first may be in the background; whoever waits may be a user.
             Task(priority: .userInitiated) {
                 let outcome: Result<Void, any Error>
@@ -78,6 +90,7 @@ actor Keeper {
         switch need {
         case .usable: return true
         case .early: return now < credentials.renewAt
+        case .assertedAfter(let challenge): return credentials.assertedFor != challenge
         case .otherThan(let refused), .enrolledAfter(let refused): return credentials.attestation != refused
         }
     }
@@ -137,6 +150,7 @@ actor Keeper {
         case (.enrolled, .enrolledAfter):
             guard configuration.role == .app else { throw BonafideError.appMustRun }
             try await story.enrolAgain()
+        case (.enrolled, .assertedAfter): try await story.renewWithAssertion()
         case (.enrolled, _): try await story.renew()
         default:
             guard configuration.role == .app else { throw BonafideError.appMustRun }

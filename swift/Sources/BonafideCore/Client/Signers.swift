@@ -52,6 +52,10 @@ struct Credentials: Sendable {
     let attestation: String
     let session: SessionSigner
     let keys: Ledger.Keys
+    /// Whether the device has an App Attest key.
+    let canAssert: Bool
+    /// `Enrolment.Enrolled.assertedFor`.
+    let assertedFor: String
     /// Seconds since 1970.
     let renewAt: Double
     let expiresAt: Double
@@ -63,6 +67,8 @@ struct Credentials: Sendable {
         attestation = enrolled.attestation
         session = SessionSigner(enrolled.session, crypto: crypto)
         self.keys = keys
+        canAssert = enrolled.key != nil
+        assertedFor = enrolled.assertedFor
         renewAt = enrolled.renewAt
         // A short life leaves a share of it, or no request would ever be sent.
         let margin = min(Self.margin, Double(enrolled.session.expiresAt - enrolled.session.issuedAt) / 10)

@@ -36,6 +36,9 @@ enum Enrolment: Hashable, Sendable {
         /// When to renew: seconds since 1970. The attestation ends with its session.
         let renewAt: Double
         let nextChallenge: String
+        /// The challenge for which evidence was last given: it tells one giving from the next. Empty where an earlier
+        /// version of this wrote the record.
+        let assertedFor: String
         /// A renewal that was begun and not answered: sent again as the same octets.
         var renewal: Renewal?
 

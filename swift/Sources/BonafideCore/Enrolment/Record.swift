@@ -157,7 +157,7 @@ extension Enrolment.Enrolled {
             "sid": Record.base64(session.id), "session_key": Record.base64(session.key),
             "issued_at": .integer(session.issuedAt), "expires_at": .integer(session.expiresAt),
             "renew_at": .number(renewAt), "next_challenge": .string(nextChallenge),
-            "renewal": renewal.map(\.json) ?? .null,
+            "asserted_for": .string(assertedFor), "renewal": renewal.map(\.json) ?? .null,
         ]
     }
 
@@ -173,6 +173,7 @@ extension Enrolment.Enrolled {
         session = Session(id: id, key: sessionKey, issuedAt: issuedAt, expiresAt: expiresAt)
         self.renewAt = renewAt
         self.nextChallenge = nextChallenge
+        assertedFor = json["asserted_for"]?.text ?? ""
         renewal = json["renewal"].flatMap(Enrolment.Renewal.init)
     }
 }

@@ -3,8 +3,20 @@ extension Story {
     ///
     /// By the `sign` key alone; an assertion is made only where the service refuses that of a challenge it has just
     /// given. An extension cannot make one, and leaves that to the app.
-    mutating func renew() async throws {
-        var withAssertion = false
+    mutating func renew() async throws { try await renew(assertsAtOnce: false) }
+
+    /// Renews with an assertion that is made now, due or not. Throws as `renew`.
+    mutating func renewWithAssertion() async throws {
+        // One that was begun before may have been taken before, and what it carries is then as old as that.
+        if case .enrolled(let enrolled) = ledger.record.enrolment, enrolled.renewal != nil {
+            let rest = enrolled.withoutRenewal(nextChallenge: "")
+            try keep { $0.enrolment = .enrolled(rest) }
+        }
+        try await renew(assertsAtOnce: true)
+    }
+
+    private mutating func renew(assertsAtOnce: Bool) async throws {
+        var withAssertion = assertsAtOnce
         for _ in 0..<Self.maxRenewals {
             guard case .enrolled(let enrolled) = ledger.record.enrolment else { return try await enrol() }
             guard let (renewal, challengeIsNew) = try await pending(enrolled, withAssertion) else {
@@ -14,7 +26,11 @@ extension Story {
                 "/instances/\(enrolled.instance)/renewals",
                 ClientData.body(renewal.clientData, evidence: renewal.evidence))
             if answer.head.status == 200 {
-                return try adopt(answer, challenge: renewal.challenge, key: enrolled.key)
+                // A provider of evidence for a simulator has none to give, and is not asked again for each that waits.
+                let isAsserted = renewal.evidence != .none || assertsAtOnce
+                return try adopt(
+                    answer, challenge: renewal.challenge, key: enrolled.key,
+                    assertedFor: isAsserted ? renewal.challenge : enrolled.assertedFor)
             }
             // A refusal is final for this pair; what the network ate is sent again as it was.
             let rest = enrolled.withoutRenewal(nextChallenge: challengeIsNew ? enrolled.nextChallenge : "")
@@ -23,7 +39,7 @@ extension Story {
             case .retryWithChallenge:
                 if challengeIsNew, withAssertion || enrolled.key == nil { throw courier.refusal(answer.head) }
                 if challengeIsNew, configuration.role == .appExtension { throw BonafideError.appMustRun }
-                withAssertion = challengeIsNew
+                withAssertion = assertsAtOnce || challengeIsNew
             case .enrolAgain: return try await enrolAgain(after: answer.head)
             default: throw courier.refusal(answer.head)
             }
@@ -97,6 +113,6 @@ extension Enrolment.Enrolled {
     fileprivate func withoutRenewal(nextChallenge: String) -> Self {
         Self(
             instance: instance, key: key, attestation: attestation, session: session, renewAt: renewAt,
-            nextChallenge: nextChallenge)
+            nextChallenge: nextChallenge, assertedFor: assertedFor)
     }
 }

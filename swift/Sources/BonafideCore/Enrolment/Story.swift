@@ -148,7 +148,8 @@ struct Story {
         let isOver = clock.now() >= pending.ends
         let answer = try await courier.post("/instances", ClientData.body(pending.clientData, evidence: evidence))
         if answer.head.status == 201 {
-            return try adopt(answer, challenge: pending.challenge, key: pending.key)
+            return try adopt(
+                answer, challenge: pending.challenge, key: pending.key, assertedFor: pending.challenge)
         }
         if replacesKey(pending, answer.head, isOver: isOver) {
             // An attested key cannot be attested again, so that other client data mean another key.
@@ -170,7 +171,7 @@ struct Story {
     }
 
     /// Takes over what the service issued, if its session is by a pinned key and for what was sent.
-    mutating func adopt(_ answer: ServiceAnswer, challenge: String, key: String?) throws {
+    mutating func adopt(_ answer: ServiceAnswer, challenge: String, key: String?, assertedFor: String) throws {
         let issued = try Issued(answer)
         if case .enrolled(let before) = ledger.record.enrolment, before.instance != issued.instance {
             throw BonafideError.answerRefused("another instance")
@@ -196,7 +197,7 @@ struct Story {
         let enrolled = Enrolment.Enrolled(
             instance: issued.instance, key: key, attestation: issued.attestation, session: session,
             renewAt: Double(session.issuedAt) + min(max(issued.renewAfter, soonest), lifetime),
-            nextChallenge: issued.nextChallenge)
+            nextChallenge: issued.nextChallenge, assertedFor: assertedFor)
         try keep { record in
             record.enrolment = .enrolled(enrolled)
             record.clockShift = shift

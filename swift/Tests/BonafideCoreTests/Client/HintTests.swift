@@ -62,7 +62,7 @@ import Testing
         #expect(await hardware.sent.map(\.isHardware) == [true, true])
     }
 
-    @Test(arguments: [Action.renew, .signAgain, .retryWithChallenge, .enrolAgain, .fixClock])
+    @Test(arguments: [Action.renew, .renewWithAssertion, .signAgain, .retryWithChallenge, .enrolAgain, .fixClock])
     func whatMayHaveHadItsEffectIsForTheCallerToRepeat(_ action: Action) async throws {
         let client = try await phone.enrolled()
         let old = phone.enrolment?.attestation
@@ -195,7 +195,9 @@ import Testing
 
     @Test func hintsInTurnEndTheRequestAllTheSame() async throws {
         let client = try await phone.enrolled()
-        let actions: [Action] = [.renew, .signAgain, .backOff, .retryWithChallenge, .enrolAgain, .fixClock]
+        let actions: [Action] = [
+            .renew, .signAgain, .backOff, .retryWithChallenge, .enrolAgain, .fixClock, .renewWithAssertion,
+        ]
         let heads = (0..<20).flatMap { _ in actions }.map { AnswerHead.refusing($0) }
         let sent = Guarded(0)
         let status = try? await client.perform(Phone.head, repeatable: true) { _ in
@@ -206,8 +208,9 @@ import Testing
             return (401, heads[number - 1])
         }
         #expect(status == 401)
-        #expect(sent.withLock { $0 } <= 9)
+        #expect(sent.withLock { $0 } <= 10)
         #expect(phone.attestor.attestCalls == 2)
+        #expect(phone.attestor.assertCalls == 1)
     }
 
     @Test func whatSendingThrowsIsTheCallers() async throws {

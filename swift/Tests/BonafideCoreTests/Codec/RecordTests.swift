@@ -15,7 +15,7 @@ import Testing
     private static var enrolled: Enrolment.Enrolled {
         .init(
             instance: "i-1", key: "a+/=", attestation: "a.b.c", session: session, renewAt: 1_764_000_240.5,
-            nextChallenge: "next")
+            nextChallenge: "next", assertedFor: "then")
     }
 
     private static var renewing: Enrolment.Enrolled {

@@ -12,6 +12,7 @@ import Testing
         "cbor": "read by the service alone, inside evidence",
         "der": "likewise, inside certificates",
         "challenge": "opaque to the app",
+        "dpop": "made by an OAuth library with the app's key, and judged by the service",
         "statement": "between a gate and the API behind it",
         "aes128gcm": "not opened by the app yet",
         "sealed": "likewise",

@@ -124,7 +124,7 @@ class Command(BaseCommand):
             raise CommandError(message)
         for app in [named] if named else apps:
             if compromised:
-                keys.of(app).replace(now)
+                keys.replace(app, now)
                 _tell(app, now)
             kid = keys.ring(app, now).signing_key(now).kid
             self.stdout.write(f"{app}  signs with {kid}")
