@@ -7,6 +7,9 @@ The middleware stands outermost: what stands before it runs for requests that no
 finds what the gate said in `environ["bonafide.admission"]` or `scope["bonafide.admission"]`, a `Statement`; its
 `sender` is None where nothing was admitted: the route asks for no proof, or only observes.
 
+Where the gate hands the key of an answer on (`statement.answer_key`), the answer goes out sealed, or not at all:
+see `bonafide.upstream.sealed_answer`.
+
 What is proven beside what `bonafide.statement.verify` proves: where there is a sender, the body that the application
 reads is, to the octet, the one that was signed, unless `sender.digest` is None: a DPoP proof covers no body (nor
 query, nor cookies). What is not proven: the use of a statement more than once within its ten
