@@ -237,7 +237,10 @@ def test_what_was_verified_is_forgotten_with_the_apps_it_was_verified_for(client
     base = serving.gate()
     first = gates._gate(base, app, routes)
     assert gates._gate(base, app, _ROUTES[ProofKind.SESSION]).memory is first.memory
-    assert gates._gate(replace(base, memory=attestation_memory.AttestationMemory()), app, routes).memory is not first.memory
+    assert (
+        gates._gate(replace(base, memory=attestation_memory.AttestationMemory()), app, routes).memory
+        is not first.memory
+    )
 
 
 def test_threads_that_ask_at_once_are_each_answered_once(client: AppClient) -> None:
