@@ -43,7 +43,7 @@ test: test-swift test-python  ## all tests, on all cores
 test-python: setup-programs setup setup-mitmproxy
 	@$(BIN)/python -m pytest --numprocesses auto --quiet
 
-test-swift: setup  ## the iOS SDK: build, tests, and what its core leans on
+test-swift: setup setup-mitmproxy  ## the iOS SDK: build, tests, and what its core leans on
 ifeq ($(SWIFT),)
 	@echo "No Swift toolchain here: the iOS SDK was neither built nor tested."
 else

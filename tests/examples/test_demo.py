@@ -125,6 +125,10 @@ REQUIRED: dict[str, tuple[str, ...]] = {
         "proxy_asks_for_another_proof",
         "proxy_leads_to_a_route_in_clear",
     ),
+    "mitmproxy cannot make pins, nor bring old ones back": (
+        "proxy_forges_the_pins",
+        "proxy_brings_back_old_pins",
+    ),
 }
 """What the demo promises to show, and the rows that show it."""
 

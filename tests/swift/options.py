@@ -38,6 +38,7 @@ def parse_options(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--enrolments-per-second", type=int, default=UNHINDERED, metavar="N", help="above it challenges back off"
     )
+    parser.add_argument("--proxy", action="store_true", help="put a mitmproxy in front, which obeys the test")
     return parser.parse_args(words)
 
 

@@ -1,7 +1,7 @@
 """A real service and the real example API on loopback, for tests that are not Python's.
 
     python -m tests.swift.world [--lifetime SECONDS] [--reattest-after SECONDS] [--environments NAME ...]
-                                [--route-proof KIND:MATCH] [--enrolments-per-second N]
+                                [--route-proof KIND:MATCH] [--enrolments-per-second N] [--proxy]
 
 Who starts it reads one line of JSON that says where everything is, and may then write commands, one JSON object a
 line, each answered by one line. It serves until its standard input ends or it is told to by SIGTERM or SIGINT, and
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+    from tests.swift.proxy import Proxy
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 EXAMPLE: Final = ROOT / "examples" / "django_api"
 SERVICE: Final = "/bonafide/v1"
@@ -72,7 +74,9 @@ class World:
         """Lay it out; nothing runs yet."""
         self.state = state
         self.options = options
-        self.origin = f"http://{HOST}:{free_port()}"
+        self.authority = f"{HOST}:{free_port()}"
+        self.bound = f"{HOST}:{free_port()}" if options.proxy else self.authority
+        self.origin = f"http://{self.authority}"
         self.seed = secrets.token_bytes(16)
         self.apple = FakeApple(seed=self.seed)
         self.passwords = {name: secrets.token_urlsafe(9) for name in CUSTOMERS}
@@ -90,17 +94,25 @@ class World:
             name="server",
             command=[
                 *(sys.executable, "-m", "gunicorn", "wsgi:application"),
-                *("--bind", self.origin.removeprefix("http://"), *GUNICORN),
+                *("--bind", self.bound, *GUNICORN),
             ],
             directory=state,
             ready=self._serves,
             environment=environment,
             options={"preexec_fn": _end_with_parent},
         )
+        self.proxy = self._proxy() if options.proxy else None
+
+    def _proxy(self) -> Proxy:
+        from tests.swift.proxy import Proxy  # only now: it imports from the example, which has just become importable
+
+        port, options = int(self.authority.rpartition(":")[2]), {"preexec_fn": _end_with_parent}
+        return Proxy(self.state, port=port, behind=self.bound, options=options)
 
     def _serves(self) -> bool:
         """Tell whether a worker answers with the keys: the port is open before any has read the settings."""
-        return httpx.get(f"{self.origin}{SERVICE}/jwks.json", timeout=ANSWER_S, trust_env=False).is_success
+        url, named = f"http://{self.bound}{SERVICE}/jwks.json", {"Host": self.authority}
+        return httpx.get(url, headers=named, timeout=ANSWER_S, trust_env=False).is_success
 
     def start(self) -> dict[str, object]:
         """Make everything, start the server, and return what a client must know of it. Raises `Failed`."""
@@ -111,7 +123,7 @@ class World:
 
         environments = self.options.environments
         keys = console.prepare(dict(self.passwords), environments=environments)
-        self.commands = Commands(self.server, console)
+        self.commands = Commands(self.server, console, self.proxy)
         told: dict[str, object] = {
             "origin": self.origin,
             "service": self.origin + SERVICE,
@@ -125,7 +137,15 @@ class World:
         if "debug" in environments:
             told["debug"] = console.debug_secret()
         self.server.start()
+        if self.proxy is not None:
+            self.proxy.process.start()
         return told
+
+    def end(self) -> None:
+        """End whatever runs."""
+        self.server.kill()
+        if self.proxy is not None:
+            self.proxy.process.kill()
 
     def _apple(self) -> dict[str, str]:
         scalar = self.apple.intermediate_key.private_numbers().private_value
@@ -141,7 +161,7 @@ class World:
 class Commands:
     """What a test may have done to the world while it runs."""
 
-    def __init__(self, server: Process, console: ModuleType) -> None:
+    def __init__(self, server: Process, console: ModuleType, proxy: Proxy | None) -> None:
         self._server = server
         self._console = console
         self._refusals = console.Refusals()
@@ -155,6 +175,7 @@ class Commands:
             "reasons": self._reasons,
             "set_value": self._set_value,
             "publish_pins": self._publish_pins,
+            **(proxy.commands() if proxy is not None else {}),
         }
 
     def answer(self, line: str) -> dict[str, object]:
@@ -211,15 +232,15 @@ def main() -> int:
             say(world.start())
             for line in sys.stdin:
                 say(world.commands.answer(line))
-        except Failed:
-            print(tail(world.server.log), file=sys.stderr)  # noqa: T201 - the only words of a start that failed
+        except Failed as failed:
+            print(failed, tail(world.server.log), sep="\n", file=sys.stderr)  # noqa: T201 - the only words of a start that failed
             return 1
         except BrokenPipeError:  # nobody listens any more
             return 1
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_IGN)  # told twice, it would leave off clearing away
-            world.server.kill()
+            world.end()
     return 0
 
 

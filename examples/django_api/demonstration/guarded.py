@@ -145,7 +145,6 @@ class GuardedServer(Server):
     def prepare(self, thumbprints: Sequence[str]) -> None:
         """Do what an operator does first: make the gate's file and its keys. `thumbprints` are the service's."""
         self.own.mkdir(mode=0o700)
-        shutil.copy(EXAMPLE / "routes.toml", self.own / "routes.toml")
         self._run(
             *(BONAFIDE, "gate", "init", "--config", f"{self.own}/gate.toml", "--name", "demo"),
             *("--service", f"http://127.0.0.1:{self.api_port}/bonafide/v1", "--issuer", self.origin),
@@ -155,7 +154,9 @@ class GuardedServer(Server):
         )
         file = self.own / "gate.toml"
         debug = 'evidence_environments = ["production", "development", "debug"]\n'
-        file.write_text(f"workers = {GATE_WORKERS}\n{file.read_text().replace(debug, '')}")
+        # Its last table is the upstream's. Only one that seals may have the shop's rules with `seal`.
+        file.write_text(f"workers = {GATE_WORKERS}\n{file.read_text().replace(debug, '')}seals = true\n")
+        shutil.copy(EXAMPLE / "routes.toml", self.own / "routes.toml")
 
     def _introduce(self) -> None:
         """Register the gate at the service, and write Nginx's lines."""

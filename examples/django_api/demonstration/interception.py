@@ -20,17 +20,16 @@ START_S: Final = 30.0
 
 
 @dataclass(slots=True)
-class Proxy:
-    """One mitmdump in regular proxy mode, on loopback."""
+class Attacker:
+    """What the script in a mitmdump is told, and what it saw, by files in `directory`."""
 
     directory: Path
-    port: int
-    process: subprocess.Popen[bytes]
 
-    @property
-    def authority(self) -> Path:
-        """The certificate of the authority that the proxy made, and that its victim trusts."""
-        return self.directory / "mitmproxy-ca-cert.pem"
+    def __post_init__(self) -> None:
+        """Begin with nothing seen, and no order but to watch."""
+        self.directory.mkdir()
+        (self.directory / "seen.jsonl").touch()
+        self.order("watch")
 
     def order(self, what: str, **more: object) -> None:
         """Tell the proxy what to do from now on."""
@@ -42,12 +41,45 @@ class Proxy:
         """Return all that passed, in order."""
         return [json.loads(line) for line in (self.directory / "seen.jsonl").read_text().splitlines()]
 
+    def command(self, port: int, *options: str) -> list[str]:
+        """Return what starts it on a port of loopback."""
+        return [
+            *(str(PROGRAM), "--quiet", "--listen-host", "127.0.0.1", "--listen-port", str(port)),
+            *("--set", f"confdir={self.directory}", "--scripts", str(EXAMPLE / "mitm" / "addon.py"), *options),
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """Return what is to be set besides where it runs."""
+        return {"MITM_DIRECTORY": str(self.directory), "MITM_FORGER_PYTHON": sys.executable}
+
+
+@dataclass(slots=True)
+class Proxy:
+    """One mitmdump in regular proxy mode, on loopback."""
+
+    attacker: Attacker
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def authority(self) -> Path:
+        """The certificate of the authority that the proxy made, and that its victim trusts."""
+        return self.attacker.directory / "mitmproxy-ca-cert.pem"
+
+    def order(self, what: str, **more: object) -> None:
+        """Tell the proxy what to do from now on."""
+        self.attacker.order(what, **more)
+
+    def seen(self) -> list[dict[str, Any]]:
+        """Return all that passed, in order."""
+        return self.attacker.seen()
+
     def wait(self) -> None:
         """Return once the proxy listens."""
         deadline = time.monotonic() + START_S
         while not (listens(self.port) and self.authority.exists()):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                message = f"mitmproxy did not start: {(self.directory.parent / 'mitmproxy.log').read_text()}"
+                message = f"mitmproxy did not start: {(self.attacker.directory.parent / 'mitmproxy.log').read_text()}"
                 raise RuntimeError(message)
             time.sleep(0.05)
 
@@ -59,18 +91,8 @@ class Proxy:
 
 def start_proxy(state: Path, authority: Path) -> Proxy:
     """Start the proxy in the background, trusting the server's `authority`; `wait` until it listens."""
-    directory = state / "mitm"
-    directory.mkdir()
-    (directory / "seen.jsonl").touch()
-    port = free_port()
-    command = [
-        *(str(PROGRAM), "--quiet", "--listen-host", "127.0.0.1", "--listen-port", str(port)),
-        *("--set", f"confdir={directory}", "--scripts", str(EXAMPLE / "mitm" / "addon.py")),
-        *("--set", f"ssl_verify_upstream_trusted_ca={authority}"),
-    ]
-    environment = os.environ | {"MITM_DIRECTORY": str(directory), "MITM_FORGER_PYTHON": sys.executable}
+    attacker, port = Attacker(state / "mitm"), free_port()
+    command = attacker.command(port, "--set", f"ssl_verify_upstream_trusted_ca={authority}")
     with (state / "mitmproxy.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    proxy = Proxy(directory, port, process)
-    proxy.order("watch")
-    return proxy
+        process = subprocess.Popen(command, env=os.environ | attacker.environment(), stdout=log, stderr=log)
+    return Proxy(attacker, port, process)

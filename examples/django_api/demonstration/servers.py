@@ -193,14 +193,16 @@ class Server:
         self._process = None
 
     def manage(self, *arguments: str) -> None:
-        """Run a management command under this server's settings."""
-        subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=EXAMPLE,
-            env=self.environment(),
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        """Run a management command under this server's settings; what it warns of goes into the server's log."""
+        with self.log.open("ab") as log:
+            subprocess.run(
+                [sys.executable, "manage.py", *arguments],
+                cwd=EXAMPLE,
+                env=self.environment(),
+                check=True,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
 
 
 def listens(port: int) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 from mitmproxy import ctx, http  # type: ignore[import-not-found]  # it lives in an environment of its own
 
 DIRECTORY = Path(os.environ["MITM_DIRECTORY"])
-FORGER = [os.environ["MITM_FORGER_PYTHON"], str(Path(__file__).with_name("forge_session.py"))]
+FORGER_PYTHON = os.environ["MITM_FORGER_PYTHON"]
 
 
 class Attacker:
@@ -52,8 +52,10 @@ class Attacker:
         if order["do"] == "replace_session" and flow.request.path.endswith("/instances"):
             members = json.loads(answer.content or b"{}")
             told = {"client_data": self._enrolment["client_data"], "instance": members["instance"]}
-            forged = subprocess.run(FORGER, input=json.dumps(told), capture_output=True, check=True, text=True)
-            answer.content = json.dumps(members | {"session": forged.stdout}).encode()
+            answer.content = json.dumps(members | {"session": _forge("forge_session.py", json.dumps(told))}).encode()
+        elif order["do"] == "replace_pins" and flow.request.path.endswith("/pins"):
+            members = json.loads(answer.content or b"{}")
+            answer.content = json.dumps(members | {"pins": _forge("forge_pins.py", members["pins"])}).encode()
         elif "path" in order and flow.request.path == order["path"]:
             _spoil(answer, order, flow.request.headers.get("signature-input", ""))
         elif order["do"] == "repeat" and flow.is_replay is None:
@@ -80,6 +82,12 @@ class Attacker:
             lines.write(json.dumps(seen) + "\n")
 
 
+def _forge(script: str, told: str) -> str:
+    """Have a script beside this one forge something, in the environment that has Bonafide."""
+    command = [FORGER_PYTHON, str(Path(__file__).with_name(script))]
+    return subprocess.run(command, input=told, capture_output=True, check=True, text=True).stdout
+
+
 def _spoil(answer: http.Response, order: dict[str, Any], proof: str) -> None:
     """Do to the answer to one path what was ordered; the octets come from outside, where they were thought out."""
     match order["do"]:
@@ -87,6 +95,8 @@ def _spoil(answer: http.Response, order: dict[str, Any], proof: str) -> None:
             answer.status_code = order["status"]
         case "change_content_type":
             answer.headers["content-type"] = order["content_type"]
+        case "add_fields":
+            answer.headers.update(order["headers"])
         case "cut":
             answer.content = (answer.raw_content or b"")[: order["octets"]]
         case "swap_records":

@@ -26,6 +26,13 @@ final class RunningService: @unchecked Sendable {  // what changes is reached on
     /// Whether the project's Python environment is there. Where it is not, nothing here can run.
     static var isPossible: Bool { FileManager.default.isExecutableFile(atPath: python.path) }
 
+    /// Whether there is a mitmproxy besides, to stand between: `make setup-mitmproxy` makes its environment.
+    static var hasProxy: Bool {
+        isPossible
+            && FileManager.default.isExecutableFile(
+                atPath: root.appendingPathComponent(".venv-mitmproxy/bin/mitmdump").path)
+    }
+
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent()
     private static let python = root.appendingPathComponent(".venv/bin/python")
@@ -74,16 +81,22 @@ final class RunningService: @unchecked Sendable {  // what changes is reached on
 
     /// Has the program do something, and returns what it answers.
     @discardableResult func tell(_ command: String, _ members: [String: String] = [:]) throws -> JSON {
-        let more = members.map { JSON.Member($0.key, .string($0.value)) }
-        let line = JSON.object([.init("do", .string(command))] + more).octets + [0x0A]
+        try tell(command, members.map { JSON.Member($0.key, .string($0.value)) })
+    }
+
+    @discardableResult func tell(_ command: String, _ members: [JSON.Member]) throws -> JSON {
+        let line = JSON.object([.init("do", .string(command))] + members).octets + [0x0A]
         return try lock.withLock {
             try input.write(contentsOf: Data(line))
-            guard let answer = lines.next(), let json = JSON(octets: Array(answer.utf8)), json["error"] == nil else {
-                throw Failure(description: "\(command) failed")
-            }
+            guard let answer = lines.next(),
+                let json = JSONReader.object(answer.utf8, maxOctets: Self.longestAnswer), json["error"] == nil
+            else { throw Failure(description: "\(command) failed") }
             return json
         }
     }
+
+    /// A proxy tells of whole answers.
+    private static let longestAnswer = 1 << 26
 
     /// The instances that the service has, oldest first.
     func instances() throws -> [JSON] { try tell("instances")["instances"]?.elements ?? [] }
