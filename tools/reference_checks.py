@@ -48,7 +48,11 @@ def checks() -> Mapping[str, tuple[str, str]]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for scope in [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.Assign | ast.AnnAssign)]:
             said = _texts_of(tree.body) | _texts_of(ast.walk(scope))
-            found |= {name: tuple(_spell(part, said) for part in parts) for name, *parts in _messages(scope)}  # type: ignore[misc]  # two parts
+            for name, text, hint in _messages(scope):
+                if name in found:
+                    message = f"two checks are called {name}"
+                    raise RuntimeError(message)
+                found[name] = _spell(text, said), _spell(hint, said)
     return dict(sorted((found | {name: IN_WORDS[name] for name in IN_WORDS.keys() & found.keys()}).items()))
 
 

@@ -131,8 +131,8 @@ def test_no_table_is_a_warning(settings: Any) -> None:
         ({"mode": "50%"}, "W003"),
         ({"legacy": {"until": "2999-01-01", "max_share": 0.1}}, "W004"),
         ({"single_use": False, "methods": ["GET"]}, "W011"),
-        ({"proof": "dpop"}, "W013"),
-        ({"proof": "dpop", "methods": ["GET", "POST"]}, "W013"),
+        ({"proof": "dpop"}, "W014"),
+        ({"proof": "dpop", "methods": ["GET", "POST"]}, "W014"),
     ],
 )
 def test_rule_that_lets_more_in_is_named(settings: Any, keys: dict[str, Any], warning: str) -> None:

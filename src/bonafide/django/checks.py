@@ -224,7 +224,7 @@ _SAID_ALOUD: Final[tuple[tuple[str, str, str, Callable[[Route], bool]], ...]] = 
         lambda route: route.seal and route.enforced_share < 1,
     ),
     (
-        "W013",
+        "W014",
         "Routes on which DPoP admits requests whose bodies nobody signed",
         'Whoever is on the way edits body and query. Name the methods that need neither, or demand proof = "session".',
         lambda route: route.leaves_bodies_open,

@@ -77,6 +77,20 @@ Arguments: `app`, `environment`, `signs` and `next` (ids of the key that signs a
 sent at once, inside whatever transaction the caller has. When the next key takes over nobody is told: all know the
 time."""
 
+value_changed: Final = Signal()
+"""A secret or a value of the configuration was set, removed or erased. Never the value.
+
+Arguments: `app`, `environment`, `change` (`value_set`, `value_removed`, `value_erased`), `kind` (`secret`, `sealed`,
+`public`), `name`, `identity` ("" for all) and `by`."""
+
+pins_published: Final = Signal()
+"""The next version of an app's pins was published. Arguments: `app`, `environment`, `version`, `by`."""
+
+document_delivered: Final = Signal()
+"""An instance was given its secrets or its configuration: the delivery was counted, and the answer follows.
+
+Arguments: `app`, `environment`, `instance`, `document` and `version`."""
+
 
 def send_after_commit(signal: Signal, *, using: str, **arguments: Told) -> None:
     """Send `signal` once the transaction on the database `using` is committed, and never if it is not."""

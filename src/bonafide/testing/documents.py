@@ -16,10 +16,10 @@ from bonafide import documents
 from bonafide.codec import json
 from bonafide.documents import Addressee, ConfigurationDocument, PinsDocument, SecretsDocument, question_of
 from bonafide.errors import BonafideError
-from bonafide.http import HttpRequest, Origin
-from bonafide.proof.http_signature import CLIENT_ATTESTATION, parse_proof, parse_request_line
 from bonafide.terms import ProofKind
 from bonafide.testing.hints import AnswerRefused, Refused
+from bonafide.testing.service_answers import read_text
+from bonafide.testing.signed_request import signature_base
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,7 +66,7 @@ class DocumentReader:
 
         Raises `Refused` for an answer that is a refusal, `AnswerRefused` for anything but what was asked for.
         """
-        token = _token(_members(response, "secrets"), "secrets")
+        token = read_text(_members(response, "secrets"), "secrets")
         return self._open(lambda agree_key: documents.open_secrets(
             token, agree_key=agree_key, pinned=self._pinned, addressee=self._addressee(response), now=self._now()
         ))  # fmt: skip
@@ -74,7 +74,7 @@ class DocumentReader:
     def configuration(self, response: httpx.Response) -> Configuration:
         """Return the configuration. Raises as `secrets`."""
         answer = _members(response, "configuration")
-        seen, token = self._device.keychain.seen_versions, _token(answer, "public")
+        seen, token = self._device.keychain.seen_versions, read_text(answer, "public")
         try:
             public = documents.open_public_configuration(
                 token,
@@ -87,7 +87,7 @@ class DocumentReader:
             raise AnswerRefused(error.reason.code) from None
         sealed = None
         if self._device.keychain.agree_key is not None:  # then the service can seal, and must have
-            sealed_token = _token(answer, "sealed")
+            sealed_token = read_text(answer, "sealed")
             sealed = self._open(lambda agree_key: documents.open_sealed_configuration(
                 sealed_token,
                 agree_key=agree_key,
@@ -100,7 +100,7 @@ class DocumentReader:
 
     def pins(self, response: httpx.Response) -> PinsDocument:
         """Return the pins. Raises as `secrets`."""
-        token, seen = _token(_members(response, "pins"), "pins"), self._device.keychain.seen_versions
+        token, seen = read_text(_members(response, "pins"), "pins"), self._device.keychain.seen_versions
         try:
             opened = documents.open_pins(
                 token, pinned=self._pinned, app=self._device.build.app, seen=seen.get("pins", 0), now=self._now()
@@ -129,23 +129,11 @@ class DocumentReader:
             app=self._device.build.app,
             instance=keychain.enrolled.instance,
             jkt=keychain.jkt,
-            question=_question(response.request),
+            question=question_of(signature_base(response.request)),  # repeats and redirects are signed anew
         )
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.now(), UTC)
-
-
-def _question(request: httpx.Request) -> str:
-    """Return what names the request that was sent last: repeats and redirects are signed anew."""
-    sent = HttpRequest(
-        method=request.method,
-        origin=Origin(scheme=request.url.scheme, authority=request.url.netloc.decode("ascii")),
-        target=request.url.raw_path.decode("ascii"),
-        headers=dict(request.headers.items()),
-    )
-    path, query = parse_request_line(sent)
-    return question_of(parse_proof(sent, path=path, query=query, attestation=sent.headers[CLIENT_ATTESTATION]).base)
 
 
 def _members(response: httpx.Response, doing: str) -> Mapping[str, object]:
@@ -155,11 +143,3 @@ def _members(response: httpx.Response, doing: str) -> Mapping[str, object]:
         return json.parse_object(response.content, max_bytes=3 * documents.MAX_BYTES)
     except BonafideError as error:
         raise AnswerRefused(error.reason.code) from None
-
-
-def _token(answer: Mapping[str, object], name: str) -> str:
-    value = answer.get(name)
-    if not isinstance(value, str):
-        message = f"{name} is missing"
-        raise AnswerRefused(message)
-    return value

@@ -6,11 +6,12 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from django.db import connections
+from django.db import connections, transaction
 
 from bonafide.django.documents import deliveries
 from bonafide.django.models import Delivery, Document
 from bonafide.terms import Environment
+from tests.django.hearing import hearing
 
 if TYPE_CHECKING:
     from tests.django.databases import Database
@@ -53,3 +54,15 @@ def test_none_is_lost_when_many_are_counted_at_once(database: Database) -> None:
     for thread in threads:
         thread.join()
     assert Delivery.objects.get().count == 40
+
+
+def test_a_delivery_is_told_by_its_version_once_it_is_counted(database: Database) -> None:
+    with hearing() as heard:
+        with transaction.atomic(using=database.alias):
+            count(version=3)
+            assert heard == []
+        with transaction.atomic(using=database.alias):
+            count(version=4)
+            transaction.set_rollback(True, using=database.alias)
+    told = {"app": "shop", "environment": "test", "instance": "i", "document": "secrets", "version": 3}
+    assert heard == [("document_delivered", told)]

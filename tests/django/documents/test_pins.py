@@ -17,6 +17,7 @@ from bonafide.django import checks
 from bonafide.django.documents import pins
 from bonafide.django.documents.pins import WARN_BEFORE, PinnedHost
 from bonafide.django.models import App, AuditEvent, AuditKind, PublishedPins
+from tests.django.hearing import hearing
 
 if TYPE_CHECKING:
     from tests.django.databases import Database
@@ -169,3 +170,13 @@ def test_a_system_check_tells_it_where_the_database_may_be_asked(app: App, setti
     publish(app, expires_at=datetime.now(UTC) + timedelta(days=1), now=datetime.now(UTC))
     assert {found.id for found in checks.examine_rows(databases=["default"])} == {"bonafide.W013"}
     assert checks.examine_rows() == []
+
+
+def test_a_publication_is_told(app: App) -> None:
+    with hearing() as heard:
+        publish(app)
+        publish(app, over=1)
+    assert heard == [
+        ("pins_published", {"app": "shop", "environment": "test", "version": version, "by": "anna"})
+        for version in (1, 2)
+    ]

@@ -20,6 +20,7 @@ from bonafide.reasons import configuration as reasons
 from bonafide.stores.sealing_keys.held_key import HeldSealingKey
 from bonafide.terms import Environment, Tier
 from tests import canaries
+from tests.django.hearing import hearing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -314,3 +315,15 @@ def test_text_that_is_no_json_value_is_refused(text: str) -> None:
 
 def test_text_that_is_a_json_value_is_read() -> None:
     assert [values.parse_json(text) for text in ("1", " true ", '"x"', '{"a":[null]}')] == [1, True, "x", {"a": [None]}]
+
+
+def test_every_change_is_told_without_the_value(app: App) -> None:
+    with hearing() as heard:
+        put(app, identity=IDENTITY)
+        take(app, identity=IDENTITY, erase=True)
+    about = {"app": "shop", "environment": "test", "kind": "secret", "name": "maps", "identity": IDENTITY}
+    assert heard == [
+        ("value_changed", about | {"change": "value_set", "by": "anna"}),
+        ("value_changed", about | {"change": "value_removed", "by": "bert"}),
+        ("value_changed", about | {"change": "value_erased", "by": "bert"}),
+    ]

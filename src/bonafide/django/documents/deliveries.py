@@ -8,6 +8,7 @@ from django.db import router, transaction
 from django.db.models import F
 from django.db.models.functions import Greatest
 
+from bonafide.django import signals
 from bonafide.django.models import Delivery
 
 if TYPE_CHECKING:
@@ -29,6 +30,15 @@ def count(
     found = rows.filter(instance=instance, document=document, version=version)
     added = {"count": F("count") + 1, "last_at": Greatest(F("last_at"), now)}
     with transaction.atomic(using=using):
+        signals.send_after_commit(
+            signals.document_delivered,
+            using=using,
+            app=app,
+            environment=str(environment),
+            instance=instance,
+            document=str(document),
+            version=version,
+        )
         if found.update(**added):
             return
         new = Delivery(

@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import router, transaction
 
 from bonafide.codec import json
+from bonafide.django import signals
 from bonafide.django.documents import versions
 from bonafide.django.documents.values import MAX_PUBLIC_CONTENT
 from bonafide.django.models import AuditEvent, AuditKind, Document, PublishedPins
@@ -99,6 +100,14 @@ def publish(
             subject=app.name,
             actor=by,
             detail=detail,
+        )
+        signals.send_after_commit(
+            signals.pins_published,
+            using=using,
+            app=app.name,
+            environment=str(app.environment),
+            version=row.version,
+            by=by,
         )
     return row
 

@@ -22,6 +22,7 @@ from django.db.models import Q
 from django.views.decorators.debug import sensitive_variables
 
 from bonafide.codec import json
+from bonafide.django import signals
 from bonafide.django.documents import versions
 from bonafide.django.models import AppValue, AuditEvent, AuditKind, Document, ValueKind
 from bonafide.django.models.documents import TIERS
@@ -264,6 +265,17 @@ def _tell(kind: AuditKind, row: AppValue, *, by: str, now: datetime, using: str)
         detail |= {"version": row.version, "tier": row.tier}
     AuditEvent.objects.using(using).create(
         at=now, app=row.app, environment=row.environment, kind=kind, subject=row.name, actor=by, detail=detail
+    )
+    signals.send_after_commit(
+        signals.value_changed,
+        using=using,
+        app=row.app,
+        environment=str(row.environment),
+        change=str(kind),
+        kind=str(row.kind),
+        name=row.name,
+        identity=row.identity,
+        by=by,
     )
 
 
