@@ -2,8 +2,8 @@
 
 The attacks are the demo's own functions (`examples/django_api/demonstration`), run in a world that has phones but no
 servers: what they would send is taken from them. Left to the demo are those that never come to a gate: on
-enrolment, on starting with wrong settings, and on a proxy's way to the service. A proxy's edits come to a gate as the
-edits of the same name.
+enrolment, on renewing, on starting with wrong settings, on a proxy's way to the service and on its way back to the app.
+A proxy's edits come to a gate as the edits of the same name.
 """
 
 from __future__ import annotations
@@ -68,6 +68,12 @@ NOT_AT_A_GATE: Final = frozenset(
         "two_assertions_racing",
         "debug_evidence_in_production",
         "debug_evidence_without_the_secret",
+        "evidence_of_another_minute",
+        "fresh_evidence_and_a_session_proof",
+        "proxy_forges_the_pins",
+        "proxy_brings_back_old_pins",
+        "proxy_leads_to_a_route_in_clear",
+        *(name for name, row in ROWS.items() if row.answered),
     )
 )
 KINDS: Final = tuple(sorted(name for name in ROWS if name not in NOT_AT_A_GATE | SAME_ON_THE_WIRE.keys()))

@@ -28,8 +28,12 @@ def rules() -> list[Mapping[str, Any]]:
 def as_toml(listed: list[Mapping[str, Any]]) -> str:
     """Return rules as the text of a route table."""
     return "\n".join(
-        "[[route]]\n" + "".join(f"{name} = {value!r}\n" for name, value in rule.items()) for rule in listed
+        "[[route]]\n" + "".join(f"{name} = {_spell(value)}\n" for name, value in rule.items()) for rule in listed
     )
+
+
+def _spell(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 @dataclass(slots=True)
@@ -46,7 +50,11 @@ class Stack:
     def __enter__(self) -> Self:
         listed = rules()
         self.gate = RunningGate(
-            home=self.directory / "gate", workers=self.workers, extra=LIMITS, routes=as_toml(listed)
+            home=self.directory / "gate",
+            workers=self.workers,
+            extra=LIMITS,
+            routes=as_toml(listed),
+            upstream="seals = true\n",
         )
         self._stack.callback(self.gate.stop)
         self.gate.write(poll_every="3")

@@ -404,7 +404,7 @@ def test_production_makes_no_debug_secret(admin_client: Client, settings: Any) -
 
 def test_every_model_has_its_page_or_is_inside_anothers() -> None:
     inside = {"Identity", "SignKey", "AttestKey", "EvidenceRecord"}
-    machinery = {"SpentChallenge", "GovernorBucket", "Revision", "CredentialBinding", "SealedSecret"}
+    machinery = {"SpentChallenge", "GovernorBucket", "Revision", "CredentialBinding", "SealedSecret", "DocumentVersion"}
     pages = {model.__name__ for model in admin.site._registry if model._meta.app_label == "bonafide"}
     models = {model.__name__ for model in apps.get_app_config("bonafide").get_models()}
     assert pages | inside | machinery == models

@@ -47,6 +47,7 @@ print(*runtime.current().keys.service_ring().thumbprints)
 """
 
 OTHER_ROUTES = (
+    {"match": "/api/sealed/**", "seal": True},
     {"match": "/api/**"},
     {"match": "/open/**", "client": "open", "because": "a load balancer asks"},
     {"match": "/console/**", "client": "browser"},
