@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bonafide.django.models import Instance
     from bonafide.ports import Registration, Renewal
 
-    Told = str | bool | None
+    Told = str | int | None
 
 instance_enrolled: Final = Signal()
 """An instance enrolled, or enrolled again under its `sign` key.
