@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from bonafide.django.command_words import operator
 from bonafide.django.documents import pins, values
 from bonafide.django.key_sources import KeySources
 from bonafide.django.models import App, AppValue, AuditEvent, Document, Identity, PublishedPins, ValueKind
+from bonafide.documents import open_pins
 from bonafide.terms import Environment, Tier
 from tests import canaries
 from tests.django.documents.tls_host import HOST, TlsHost
@@ -219,6 +221,15 @@ def test_the_served_key_is_left_out_when_that_is_said_aloud_alone(host: TlsHost)
     assert published().pins == {HOST: tuple(spares)}
     assert f"refuse {HOST} until it shows one of the spares" in told
     assert "two to 16" in refused(*publish(host, "--without-served-key", spare=spares[0]))
+
+
+def test_the_signed_document_is_what_an_app_takes(host: TlsHost) -> None:
+    assert "nothing is published" in refused("bonafide_pins", "show", "shop", "--signed")
+    run(*publish(host))
+    token = run("bonafide_pins", "show", "shop", "--signed").strip()
+    thumbprints = KeySources(conf.current()).service_ring().thumbprints
+    now = datetime.now(UTC)
+    assert open_pins(token, pinned=thumbprints, app="shop", seen=1, now=now) == published()
 
 
 def test_a_host_that_shows_none_of_its_pins_any_more_is_not_published_once_more(host: TlsHost) -> None:

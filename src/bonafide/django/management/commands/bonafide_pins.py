@@ -11,12 +11,14 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from bonafide.django import runtime
 from bonafide.django.command_words import operator
 from bonafide.django.documents import pins, served_chain
 from bonafide.django.documents.operator import app_of, say
 from bonafide.django.documents.pins import PinnedHost
 from bonafide.django.documents.served_chain import ChainUnavailable
 from bonafide.django.models import PublishedPins
+from bonafide.documents import issue_pins
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -55,8 +57,10 @@ class Command(BaseCommand):
         removed.add_argument("app", help="the app's name")
         removed.add_argument("host")
         _declare_end(removed)
-        for act, help_text in (("list", "every version"), ("show", "what is published now, and what ends when")):
-            acts.add_parser(act, help=help_text).add_argument("app", help="the app's name")
+        acts.add_parser("list", help="every version").add_argument("app", help="the app's name")
+        show = acts.add_parser("show", help="what is published now, and what ends when")
+        show.add_argument("app", help="the app's name")
+        show.add_argument("--signed", action="store_true", help="print the signed document alone, for the app to carry")
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Do one of them."""
@@ -69,8 +73,10 @@ class Command(BaseCommand):
                     self._remove(app, options, now)
                 case "list":
                     self._list(app)
+                case _ if options["signed"]:
+                    self._show_signed(app, now)
                 case _:
-                    self._show(app, now)
+                    self._tell(_published(app), now)
         except ChainUnavailable as failure:
             raise CommandError(str(failure)) from None
         except ValidationError as error:
@@ -123,12 +129,10 @@ class Command(BaseCommand):
                 f"until {row.expires_at:%Y-%m-%d}  {hosts}"
             )
 
-    def _show(self, app: App, now: datetime) -> None:
-        published = pins.newest(app.environment, app.name)
-        if published is None:
-            message = f"nothing is published for {app}"
-            raise CommandError(message)
-        self._tell(published, now)
+    def _show_signed(self, app: App, now: datetime) -> None:
+        document = pins.document(_published(app))
+        key = runtime.current().keys.service_key(now)
+        self.stdout.write(issue_pins(document, app=app.name, service_key=key))
 
     def _tell(self, row: PublishedPins, now: datetime) -> None:
         self.stdout.write(f"version {row.version}  until {row.expires_at:%Y-%m-%d}")
@@ -164,6 +168,14 @@ class _Look:
                     "or say --unseen"
                 )
                 raise CommandError(message)
+
+
+def _published(app: App) -> PublishedPins:
+    published = pins.newest(app.environment, app.name)
+    if published is None:
+        message = f"nothing is published for {app}"
+        raise CommandError(message)
+    return published
 
 
 def _kept(app: App, *, without: str) -> tuple[int, dict[str, PinnedHost]]:
