@@ -115,11 +115,14 @@ class Process:
         return self.kill()
 
     def kill(self) -> int | None:
-        """SIGKILL to the whole group, as where its machine lost power."""
+        """SIGKILL to the whole group, as where its machine lost power; return once none of it is left."""
         if self._running is None:
             return None
         self.signal_all(signal.SIGKILL)
         code = self._running.wait(STOP_S)
+        ends = time.monotonic() + STOP_S
+        while members(self._running.pid) and time.monotonic() < ends:
+            time.sleep(0.01)  # whom the first one started may still hold the port when it has gone
         self._running = None
         return code
 

@@ -29,6 +29,7 @@ from tests.gate.proxies import programs
 from tests.gate.world import HOST, RunningGate, asked, fresh, key_to
 from tests.upstream.running import ANSWER_S, COMMANDS, Running
 from tests.upstream.word import SEALED, sender
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -225,7 +226,7 @@ def test_what_a_framework_says_of_an_unknown_path_is_sealed(world: World) -> Non
 def test_what_cannot_be_sealed_is_a_sealed_500(world: World, named: str) -> None:
     answer = world.ask(f"/sealed/field?is={named}")
     assert (answer.status, answer.opened) == (500, OpenedAnswer((), b""))
-    assert reasons.ANSWER_UNFIT.code in world.server.log.read_text()
+    eventually(lambda: reasons.ANSWER_UNFIT.code in world.server.log.read_text(), "the reason in the log")
 
 
 def test_a_part_is_a_sealed_500(world: World) -> None:
@@ -238,7 +239,7 @@ def test_an_application_that_fails_is_a_sealed_500(world: World) -> None:
     assert (answer.status, answer.is_whole) == (500, True)
     assert b"LookupError" not in answer.opened.body
     if world.name != "fastapi_granian":  # which is told to log nothing, and is told of the failure
-        assert "LookupError" in world.server.log.read_text()
+        eventually(lambda: "LookupError" in world.server.log.read_text(), "the failure in the log")
 
 
 def test_a_stream_that_breaks_before_anything_is_out_is_a_sealed_500(world: World) -> None:
