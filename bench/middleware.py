@@ -45,6 +45,8 @@ def run() -> bool:
     call_command("migrate", database=ALIASES[0], verbosity=0)
     app = App.objects.create(name="shop", environment="test")
     Identity.objects.create(app=app, name=claims().identity)
+    now = datetime.now(UTC).timestamp()
+    runtime.current().replay.remember(bytes(32), created=int(now) - 60, now=now - 60)  # older than any proof
     bare, locked = _handler([]), _handler(["bonafide.django.middleware.BonafideMiddleware"])
     environs = _environs()
     first, second = iter(environs), iter(environs)
@@ -84,7 +86,6 @@ def _environs() -> list[dict[str, Any]]:
     """Return one request for each call, signed just now by a session of an enrolled instance."""
     now = datetime.now(UTC)
     at = runtime.current()
-    at.replay.remember(bytes(32), created=int(now.timestamp()) - 60, now=now.timestamp() - 60)
     at.gate()
     ring = at.keys.ring("shop", now)
     gate_key = ring.gate_key(at.settings.audience, now)
