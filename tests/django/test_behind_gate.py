@@ -20,17 +20,17 @@ from bonafide.codec.jwk import thumbprint
 from bonafide.django import behind_gate, runtime
 from bonafide.django.middleware import BonafideMiddleware
 from bonafide.django.models import CredentialBinding, Instance, ObservedRoute
-from bonafide.errors import ConfigurationError
+from bonafide.errors import ConfigurationError, Misuse
 from bonafide.http import HttpRequest, Origin
 from bonafide.ports import FirstUse
 from bonafide.proof.http_signature import digest_of_fields
 from bonafide.reasons import configuration as configuration_reasons
-from bonafide.sealing import AnswerKey
+from bonafide.sealing import CONTENT_TYPE, AnswerKey, open_sealed
 from bonafide.statement import Sender, Statement, digest_of_attestation
 from bonafide.stores.admission_keys import create_admission_key, read_admission_key
 from bonafide.terms import EvidenceEnvironment, ProofKind, Tier
 from tests import canaries
-from tests.django import bound_api
+from tests.django import bound_api, sealed_api
 from tests.django.api_urls import RUNS
 from tests.django.locked_api import (
     configure,
@@ -280,6 +280,34 @@ def test_key_that_the_gate_handed_on_is_the_verdicts_whatever_our_rule_says(
     judged = behind_gate.judge(token, sent, keys=here.admission_keys, routes=here.routes, now=datetime.now(UTC))
     assert isinstance(judged.verdict, Admitted)
     assert judged.verdict.answer_key == ANSWER_KEY
+
+
+def test_answer_is_sealed_under_the_key_that_the_gate_handed_on(
+    settings: Any, gate: Gate, bonafide_client: AppClient, send: Send
+) -> None:
+    rule(settings, seal=True)
+    request = signed(bonafide_client)
+    said = gate.statement(request, gate.sender(request), answer_key=ANSWER_KEY, record=RECORD)
+    answer = send(gate.told(request, said))
+    assert answer.headers["content-type"] == CONTENT_TYPE
+    assert b'"Admitted"' in open_sealed(answer.content, ANSWER_KEY, status=200).body
+
+
+@pytest.mark.parametrize("view", ["marked", "permitted", "rendered"])
+def test_view_that_seals_fails_closed_where_the_gate_hands_no_key_on(
+    settings: Any, gate: Gate, bonafide_client: AppClient, view: str
+) -> None:
+    settings.ROOT_URLCONF = "tests.django.sealed_api"
+    browsers = [{"match": f"/{name}/**", "client": "browser"} for name in ("clear", "browser")]
+    configure(settings, ROUTES=[{"match": "/api/**"}, *browsers])
+    sealed_api.RUNS.clear()
+    with pytest.raises(Misuse, match=r"sealed\.key_missing"):
+        send_wsgi(gate.admitted(signed(bonafide_client, path=f"/api/{view}")))
+    assert view == "rendered" or sealed_api.RUNS == []
+    request = signed(bonafide_client, path=f"/api/{view}")
+    said = gate.statement(request, gate.sender(request), answer_key=ANSWER_KEY, record=RECORD)
+    answer = send_wsgi(gate.told(request, said))
+    assert sealed_api.CANARY.encode() in open_sealed(answer.content, ANSWER_KEY, status=200).body
 
 
 def renew_by_key_alone(client: AppClient, age: timedelta) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.core.wsgi import get_wsgi_application
 
+from bonafide.django.contrib.rest_framework import SealedJSONRenderer
 from bonafide.errors import BonafideError, Misuse
 from bonafide.sealing import CACHE_CONTROL, CONTENT_TYPE, OpenedAnswer, open_sealed
 from bonafide.terms import ProofKind
@@ -256,6 +257,11 @@ def test_view_that_seals_has_no_answer_for_a_browser(view: str) -> None:
     with pytest.raises(Misuse, match=r"misuse\.view_unguarded"):
         send_to_wsgi(unsigned(path=f"/browser/{view}"))
     assert view == "rendered" or sealed_api.RUNS == []
+
+
+def test_renderer_that_knows_no_request_renders_nothing() -> None:
+    with pytest.raises(Misuse, match=r"sealed\.key_missing"):
+        SealedJSONRenderer().render({"said": CANARY})
 
 
 def test_marked_view_refuses_head(app: AppClient) -> None:

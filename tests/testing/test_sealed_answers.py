@@ -167,7 +167,7 @@ def test_answer_in_clear_is_an_exception_without_a_body(app: Any, api: SealingAp
     api.spoil = [lambda _: clear]
     with pytest.raises(AnswerNotSealed) as refused:
         app.get("/api/me", **WANTED)
-    assert refused.value.status == clear.status_code
+    assert (refused.value.code, refused.value.status) == ("sealed.not_sealed", clear.status_code)
     assert refused.value.record == clear.headers.get("bonafide-record")
     assert not hasattr(refused.value, "response")
     assert app.get("/api/me", **WANTED).content == api.body

@@ -56,11 +56,11 @@ SHOWN_ELSEWHERE: Final = {
     "document.pins_missing": "tests/django/test_document_views.py",
     "session.key_missing": "tests/test_keys.py",
     "sealed.key_misused": "tests/test_sealing.py",
-    "sealed.not_sealed": "tests/test_sealing.py",
-    "sealed.unexpected": "tests/test_sealing.py",
-    "sealed.too_large": "tests/test_sealing.py",
-    "sealed.answer_unfit": "tests/test_sealing.py",
-    "sealed.key_missing": "tests/test_sealing.py",
+    "sealed.not_sealed": "tests/testing/test_sealed_answers.py",
+    "sealed.unexpected": "tests/testing/test_sealed_answers.py",
+    "sealed.too_large": "tests/testing/test_sealed_answers.py",
+    "sealed.answer_unfit": "tests/test_sealed_answer.py",
+    "sealed.key_missing": "tests/django/test_behind_gate.py",
 }
 """Reasons that depend on more than one input, e.g. on how a server hands over a body: tests show them."""
 

@@ -91,9 +91,7 @@ class OwnGates:
             decision = decision.settle(answer)
         if isinstance(decision, Denied):
             raise NotAdmitted(decision)
-        if (
-            not isinstance(decision, Admitted) or app is None
-        ):  # the rule is an app's, and without an app it admits nobody
+        if not isinstance(decision, Admitted) or app is None:  # the rule is an app's: without one it admits nobody
             raise Misuse(misuse_reasons.VIEW_UNGUARDED, "an endpoint of the service admitted without a proof")
         try:
             _require_no_body(request, decision)
